@@ -1,0 +1,150 @@
+"""The peripheral bus: which register an address means, and what happens where none is modelled.
+
+A peripheral registers its word registers one by one, so that an access costs one dictionary look-up. A
+block with a decoder of its own (System Control Space, CoreSight) attaches a range instead; where ranges
+overlap the smallest wins. What nobody models is logged once with the address and the program counter,
+counted, and reads as zero.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+log = logging.getLogger(__name__)
+
+Reader = Callable[[], int]
+Writer = Callable[[int], None]
+Task = Callable[[], None]
+
+
+class Device(Protocol):
+    """A block that decodes offsets in its own range; sizes are 1, 2 or 4 bytes."""
+
+    def read(self, offset: int, size: int) -> int: ...
+
+    def write(self, offset: int, size: int, value: int) -> None: ...
+
+
+def _nowhere() -> int:
+    return 0
+
+
+class Bus:
+    """Routes accesses to registers, and events to the tasks that PPI connected to them.
+
+    ``unmodelled`` counts accesses that found no register: ``{(address, "read" | "write"): count}``.
+    ``program_counter`` is asked only for the log line of a first unmodelled access.
+    """
+
+    def __init__(self) -> None:
+        self.unmodelled: dict[tuple[int, str], int] = {}
+        self.program_counter: Callable[[], int] = _nowhere
+        self.tasks: dict[int, Task] = {}
+        """What a task register does, by its address: PPI triggers tasks without a bus access."""
+        self.routes: dict[int, list[int]] = {}
+        """Task addresses by event address, for the PPI channels that are enabled now."""
+        self.accesses = 0
+        self._readers: dict[int, Reader] = {}
+        self._writers: dict[int, Writer] = {}
+        self._ranges: list[tuple[int, int, Device]] = []
+        self._blocks: list[tuple[int, int, str]] = []
+
+    def attach(self, base: int, size: int, device: Device) -> None:
+        """Let ``device`` decode ``base .. base+size-1``; the smallest of overlapping ranges wins."""
+        if size <= 0 or base < 0 or base + size > 1 << 32:
+            raise ValueError(f"range 0x{base:08x}+0x{size:x} is not on the bus")
+        self._ranges.append((size, base, device))
+        self._ranges.sort(key=lambda entry: entry[0])
+
+    def register(self, address: int, reader: Reader | None, writer: Writer | None) -> None:
+        """Serve the word at ``address``; None on one side makes that kind of access unmodelled."""
+        if reader is not None:
+            self._readers[address] = reader
+        if writer is not None:
+            self._writers[address] = writer
+
+    def name_block(self, base: int, size: int, name: str) -> None:
+        """Name a range for the log; the bus answers nothing for it by itself."""
+        self._blocks.append((base, size, name))
+
+    def read(self, address: int, size: int) -> int:
+        """Value of ``size`` (1, 2 or 4) bytes at ``address``."""
+        self.accesses += 1
+        if size == 4:
+            reader = self._readers.get(address)
+            if reader is not None:
+                return reader()
+        return self._read_otherwise(address, size)
+
+    def write(self, address: int, size: int, value: int) -> None:
+        """Write the low ``size`` (1, 2 or 4) bytes of ``value`` to ``address``."""
+        self.accesses += 1
+        if size == 4:
+            writer = self._writers.get(address)
+            if writer is not None:
+                writer(value)
+                return
+        self._write_otherwise(address, size, value)
+
+    def trigger(self, event_address: int) -> None:
+        """Run the tasks that are connected to the event, in order of channel."""
+        for task_address in self.routes.get(event_address, ()):
+            task = self.tasks.get(task_address)
+            if task is not None:
+                task()
+            else:
+                self._report(task_address, "task")
+
+    def _read_otherwise(self, address: int, size: int) -> int:
+        reader = self._readers.get(address & ~3)
+        if reader is not None:
+            return (reader() >> 8 * (address & 3)) & ((1 << 8 * size) - 1)
+        device = self._device(address)
+        if device is not None:
+            return device[1].read(address - device[0], size)
+        self._report(address, "read")
+        return 0
+
+    def _write_otherwise(self, address: int, size: int, value: int) -> None:
+        word = address & ~3
+        writer = self._writers.get(word)
+        if writer is not None:
+            # A narrow store reaches an APB register with the byte repeated on the lanes that are not
+            # selected; the registers here take whole words, so the untouched bytes keep what they read as.
+            shift = 8 * (address & 3)
+            mask = ((1 << 8 * size) - 1) << shift
+            reader = self._readers.get(word)
+            old = reader() if reader is not None else 0
+            writer((old & ~mask & 0xFFFF_FFFF) | ((value << shift) & mask))
+            return
+        device = self._device(address)
+        if device is not None:
+            device[1].write(address - device[0], size, value)
+            return
+        self._report(address, "write")
+
+    def _device(self, address: int) -> tuple[int, Device] | None:
+        for size, base, device in self._ranges:
+            if base <= address < base + size:
+                return base, device
+        return None
+
+    def _report(self, address: int, kind: str) -> None:
+        count = self.unmodelled.get((address, kind), 0)
+        self.unmodelled[address, kind] = count + 1
+        if count == 0:
+            log.warning(
+                "unmodelled %s at 0x%08x%s, PC 0x%08x",
+                kind,
+                address,
+                self._where(address),
+                self.program_counter(),
+            )
+
+    def _where(self, address: int) -> str:
+        for base, size, name in self._blocks:
+            if base <= address < base + size:
+                return f" ({name}+0x{address - base:03x})"
+        return ""
