@@ -1,0 +1,1 @@
+"""MCUboot images: build variants, sign, read, and break in a named way."""
