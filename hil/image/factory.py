@@ -73,6 +73,6 @@ class ImageFactory:
         return self._made[asked]
 
     def broken(self, mutation: str, version: str, *, size: int | None = None) -> SignedImage:
-        """A sound image of `version`, then broken as `mutation` says (hil.image.mutate); `hash` is the sound image's."""
+        """A sound image of `version`, then broken as `mutation` says (hil.image.mutate); it keeps that one's hash."""
         sound = self.make(version, size=size)
         return replace(sound, data=mutate_image(sound.data, mutation), name=f"{version} {mutation}")
