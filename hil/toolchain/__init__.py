@@ -1,0 +1,11 @@
+"""Builds the bundled firmware with the pinned compiler that ``pip install`` brought along (ziglang from PyPI).
+
+>>> from hil.toolchain import build
+>>> firmware = build()                      # bootloader and application, production
+>>> firmware.boot.hex_path, firmware.boot.sha256
+"""
+
+from hil.toolchain.build import FirmwareBuild, Program, build
+from hil.toolchain.variants import BOOT_DEFECTS, VARIANTS, Variant
+
+__all__ = ["BOOT_DEFECTS", "VARIANTS", "FirmwareBuild", "Program", "Variant", "build"]
