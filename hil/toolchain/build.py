@@ -19,6 +19,7 @@ from pathlib import Path
 
 from intelhex import IntelHex
 
+from hil import bundled
 from hil.errors import InputError
 from hil.toolchain import compiler, sources
 from hil.toolchain.elf import read_elf
@@ -63,19 +64,6 @@ class FirmwareBuild:
     def production(self) -> bool:
         """True when no check was left out."""
         return self.defect is None
-
-
-def firmware_folder() -> Path:
-    """The firmware sources: in a checkout beside the package, in an installed wheel inside it.
-
-    Raises:
-        InputError: neither is there.
-    """
-    package = Path(__file__).resolve().parent.parent
-    for candidate in (package.parent / "firmware", package / "bundled" / "firmware"):
-        if (candidate / "flash_map.h").is_file():
-            return candidate
-    raise InputError(f"the firmware sources are not beside {package}: reinstall, or pass source=")
 
 
 def default_cache() -> Path:
@@ -124,7 +112,7 @@ def build(
     defines = list(VARIANTS[variant].defines)
     if defect is not None:
         defines += ["HIL_TEST_BUILD=1", f"HIL_DEFECT_{defect.upper()}=1"]
-    builder = _Builder(source or firmware_folder(), cache or default_cache(), progress, jobs)
+    builder = _Builder(source or bundled.firmware(), cache or default_cache(), progress, jobs)
     boot = builder.program(sources.boot_sources(builder.firmware), tuple(defines))
     if boot.flash > BOOT_PARTITION:
         raise InputError(f"the bootloader needs {boot.flash} bytes: its partition has {BOOT_PARTITION}")
@@ -156,7 +144,9 @@ class _Builder:
         flags = (*compiler.C_FLAGS, *_C_INCLUDES, *(f"-D{define}" for define in defines))
         keys = [self._object_key(name, flags) for name in program.files]
         crypto_key = self._key("crypto", compiler.ZIG_FLAGS, [])
-        program_key = self._key(program.name, (*compiler.LINK_FLAGS, program.linker_script, *keys, crypto_key), [])
+        program_key = self._key(
+            program.name, (*compiler.LINK_FLAGS, program.linker_script, *keys, crypto_key), []
+        )
         folder = self.cache / "programs" / program_key
         if (folder / "complete").is_file():
             return _read_program(program.name, folder)
@@ -165,15 +155,22 @@ class _Builder:
         with ThreadPoolExecutor(max_workers=self._jobs) as pool:
             crypto = pool.submit(self._compile_crypto, self._object_path(crypto_key))
             tasks = [
-                pool.submit(self._compile, name, flags, path) for name, path in zip(program.files, objects, strict=True)
+                pool.submit(self._compile, name, flags, path)
+                for name, path in zip(program.files, objects, strict=True)
             ]
             for task in (crypto, *tasks):
                 task.result()
-        self._link(program, [*zip(program.files, objects, strict=True)], self._object_path(crypto_key), folder)
+        self._link(
+            program, [*zip(program.files, objects, strict=True)], self._object_path(crypto_key), folder
+        )
         return _read_program(program.name, folder)
 
     def _key(self, name: str, flags: tuple[str, ...], extra: list[tuple[str, bytes]]) -> str:
-        parts = [("compiler", self.compiler.encode()), ("shared", self._shared.encode()), ("name", name.encode())]
+        parts = [
+            ("compiler", self.compiler.encode()),
+            ("shared", self._shared.encode()),
+            ("name", name.encode()),
+        ]
         return sources.content_digest([*parts, ("flags", "\0".join(flags).encode()), *extra])
 
     def _object_key(self, name: str, flags: tuple[str, ...]) -> str:
@@ -204,7 +201,9 @@ class _Builder:
                 output = Path(scratch) / "object.o"
                 arguments = ["cc", *flags, *include, f"-ffile-prefix-map={staging.parent}=.", "-c", name]
                 arguments += ["-o", str(output)]
-                compiler.run_compiler(arguments, source=name, directory=directory, zig_cache=self.cache / "zig")
+                compiler.run_compiler(
+                    arguments, source=name, directory=directory, zig_cache=self.cache / "zig"
+                )
                 output.replace(target)
         self._step(name)
 
@@ -214,7 +213,9 @@ class _Builder:
             with self._scratch(target) as scratch:
                 output = Path(scratch) / "crypto.o"
                 arguments = ["build-obj", *compiler.ZIG_FLAGS, "-fcompiler-rt", name, f"-femit-bin={output}"]
-                compiler.run_compiler(arguments, source=name, directory=self.firmware, zig_cache=self.cache / "zig")
+                compiler.run_compiler(
+                    arguments, source=name, directory=self.firmware, zig_cache=self.cache / "zig"
+                )
                 output.replace(target)
         self._step(name)
 

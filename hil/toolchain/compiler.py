@@ -54,7 +54,9 @@ def compiler_identity() -> str:
         BenchError: ziglang is not installed in this Python environment.
     """
     if importlib.util.find_spec("ziglang") is None:
-        raise BenchError("the compiler is missing: install the package 'ziglang' (it comes with 'pip install -e .')")
+        raise BenchError(
+            "the compiler is missing: install the package 'ziglang' (it comes with 'pip install -e .')"
+        )
     from importlib.metadata import version
 
     return f"ziglang {version('ziglang')}"

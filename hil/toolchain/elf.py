@@ -44,7 +44,9 @@ def _parse(raw: bytes) -> ElfContent:
     program_size, program_count, section_size, section_count = struct.unpack_from("<HHHH", raw, 42)
     pieces: list[tuple[int, bytes]] = []
     for index in range(program_count):
-        kind, offset, _, physical, in_file, _, _, _ = struct.unpack_from("<8I", raw, program_offset + index * program_size)
+        kind, offset, _, physical, in_file, _, _, _ = struct.unpack_from(
+            "<8I", raw, program_offset + index * program_size
+        )
         if kind == _PT_LOAD and in_file:
             pieces.append((physical, raw[offset : offset + in_file]))
     if not pieces:

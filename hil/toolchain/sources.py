@@ -53,7 +53,14 @@ def zcbor_files() -> dict[str, bytes]:
         raise InputError("the package 'zcbor' is missing: it comes with 'pip install -e .'")
     package = Path(spec.origin).parent
     found: dict[str, bytes] = {}
-    for name in (*_ZCBOR_C, "zcbor_common.h", "zcbor_decode.h", "zcbor_encode.h", "zcbor_tags.h", "zcbor_print.h"):
+    for name in (
+        *_ZCBOR_C,
+        "zcbor_common.h",
+        "zcbor_decode.h",
+        "zcbor_encode.h",
+        "zcbor_tags.h",
+        "zcbor_print.h",
+    ):
         candidates = [package / "src" / name, package / "include" / name, package / name]
         path = next((candidate for candidate in candidates if candidate.is_file()), None)
         if path is None:
