@@ -1,0 +1,242 @@
+"""The bench's BLE central: find the device, connect to it, drop it. Asynchronous.
+
+`Central(radio)` works on our own host (driver "hci", and the virtual bench); `Central(None)` on the
+operating system's stack (driver "os"), where the link cannot be steered and is reported as unknown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from bleak import BleakClient, BleakScanner
+from bleak.backends.device import BLEDevice
+from bleak.backends.scanner import AdvertisementData
+from bleak.exc import BleakError
+
+from hil.ble.client import DEFAULT_MTU, BumbleClient
+from hil.ble.link import Link, Phy, UnknownLink
+from hil.ble.radio import PacketCapture, Radio
+from hil.errors import BenchError, DeviceError
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A device seen advertising: pass it to `Central.connect`."""
+
+    device: BLEDevice
+    advertisement: AdvertisementData
+
+    @property
+    def address(self) -> str:
+        return self.device.address
+
+    @property
+    def name(self) -> str | None:
+        return self.advertisement.local_name
+
+    @property
+    def rssi(self) -> int:
+        """Signal strength in dBm."""
+        return self.advertisement.rssi
+
+    @property
+    def services(self) -> list[str]:
+        """Advertised service UUIDs, 128-bit, lower case."""
+        return self.advertisement.service_uuids
+
+
+class Connection:
+    """A connection to a device: its GATT client (bleak's API) and its link."""
+
+    def __init__(self, client: BleakClient, link: Link, peer: Seen, gone: asyncio.Event) -> None:
+        self.client = client
+        self.link = link
+        self.peer = peer
+        self._gone = gone
+
+    @property
+    def is_connected(self) -> bool:
+        return self.client.is_connected
+
+    async def wait_disconnected(self, timeout_s: float) -> None:
+        """Wait until the link is down. Raises DeviceError if it is still up after `timeout_s`."""
+        try:
+            await asyncio.wait_for(self._gone.wait(), timeout_s)
+        except TimeoutError:
+            raise DeviceError(f"{self.peer.address}: the link is still up after {timeout_s:g} s") from None
+
+    async def disconnect(self) -> None:
+        """Terminate the link; harmless when it is down."""
+        await self.client.disconnect()
+
+
+class Central:
+    """Find and connect devices with one radio."""
+
+    def __init__(self, radio: Radio | None) -> None:
+        self.radio = radio
+
+    @property
+    def controls_link(self) -> bool:
+        """True when PHY, data length and connection interval can be read and set."""
+        return self.radio is not None
+
+    def capture_to(self, capture: PacketCapture | None) -> None:
+        """Record HCI packets; nothing is recorded with the operating system's stack."""
+        if self.radio is not None:
+            self.radio.capture_to(capture)
+
+    async def scan(self, duration_s: float = 5.0, service: str | None = None) -> list[Seen]:
+        """All devices (or those advertising `service`) seen within `duration_s`, strongest first."""
+        scanner = self._scanner(service)
+        async with _bench_errors("scan"), scanner:
+            await asyncio.sleep(duration_s)
+        seen = [Seen(*entry) for entry in scanner.discovered_devices_and_advertisement_data.values()]
+        return sorted(seen, key=lambda entry: (-entry.rssi, entry.address))
+
+    async def find(
+        self,
+        *,
+        name: str | None = None,
+        address: str | None = None,
+        service: str | None = None,
+        timeout_s: float = 10.0,
+    ) -> Seen:
+        """The first device seen that matches everything given.
+
+        Raises DeviceError when none is seen within `timeout_s`: it is not advertising.
+        """
+        wanted = address.upper() if address is not None else None
+        async with _bench_errors("scan"), self._scanner(service) as scanner:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    async for device, advertisement in scanner.advertisement_data():
+                        if name is not None and advertisement.local_name != name:
+                            continue
+                        if wanted is not None and device.address.upper() != wanted:
+                            continue
+                        return Seen(device, advertisement)
+            except TimeoutError:
+                pass
+        what = ", ".join(
+            f"{key} {value}"
+            for key, value in (("name", name), ("address", address), ("service", service))
+            if value
+        )
+        raise DeviceError(f"no device with {what or 'any name'} seen advertising in {timeout_s:g} s")
+
+    async def connect(
+        self,
+        peer: Seen,
+        *,
+        mtu: int = DEFAULT_MTU,
+        interval_ms: float = 15.0,
+        latency: int = 0,
+        supervision_timeout_ms: int = 4000,
+        phy: Phy | None = None,
+        data_length: int | None = None,
+        services: list[str] | None = None,
+        timeout_s: float = 10.0,
+        attempts: int = 3,
+        on_disconnect: Callable[[], None] | None = None,
+    ) -> Connection:
+        """Connect, exchange the MTU, discover (only `services`, if given), and set up the link.
+
+        `phy` and `data_length` None leave the link as the controllers negotiate it. A connection that
+        fails to establish (one in a few does, on a real radio) is tried again, `attempts` in all.
+        Raises DeviceError when the device does not accept a connection, BenchError for settings that
+        this driver cannot make.
+        """
+        if self.radio is None and (phy is not None or data_length is not None):
+            raise BenchError(
+                "central: PHY and data length cannot be set through the operating system's stack (driver 'os')"
+            )
+        options: dict[str, Any] = {
+            "mtu": mtu,
+            "interval_ms": interval_ms,
+            "latency": latency,
+            "supervision_timeout_ms": supervision_timeout_ms,
+        }
+        for attempt in range(1, attempts + 1):
+            gone = asyncio.Event()
+            client = self._client(peer, services, timeout_s, options, _OnDisconnect(gone, on_disconnect))
+            try:
+                await client.connect()
+                break
+            except (BleakError, TimeoutError) as error:
+                if attempt == attempts:
+                    raise DeviceError(f"{peer.address}: cannot be connected to: {error}") from error
+        connection = Connection(client, await _link_of(client), peer, gone)
+        try:
+            if data_length is not None:
+                await connection.link.set_data_length(data_length)
+            if phy is not None:
+                await connection.link.set_phy(phy)
+        except BaseException:
+            await asyncio.shield(connection.disconnect())
+            raise
+        return connection
+
+    async def close(self) -> None:
+        """Drop all links and power the radio off."""
+        if self.radio is not None:
+            await self.radio.close()
+
+    def _scanner(self, service: str | None) -> BleakScanner:
+        uuids = [service] if service is not None else None
+        if self.radio is None:
+            return BleakScanner(service_uuids=uuids)
+        return BleakScanner(service_uuids=uuids, backend=self.radio.scanner_backend)
+
+    def _client(
+        self,
+        peer: Seen,
+        services: list[str] | None,
+        timeout_s: float,
+        options: dict[str, Any],
+        on_disconnect: Callable[[BleakClient], None],
+    ) -> BleakClient:
+        if self.radio is None:
+            return BleakClient(peer.device, on_disconnect, services=services, timeout=timeout_s)
+        return BleakClient(
+            peer.device,
+            on_disconnect,
+            services=services,
+            timeout=timeout_s,
+            backend=self.radio.client_backend,
+            **options,
+        )
+
+
+class _OnDisconnect:
+    def __init__(self, gone: asyncio.Event, then: Callable[[], None] | None) -> None:
+        self._gone = gone
+        self._then = then
+
+    def __call__(self, client: BleakClient) -> None:
+        self._gone.set()
+        if self._then is not None:
+            self._then()
+
+
+@asynccontextmanager
+async def _bench_errors(what: str) -> AsyncIterator[None]:
+    """A scan that the bench's own radio refuses is the bench's failure."""
+    try:
+        yield
+    except BleakError as error:
+        raise BenchError(f"central: {what}: {error}") from error
+
+
+async def _link_of(client: BleakClient) -> Link:
+    backend = client._backend
+    if isinstance(backend, BumbleClient):
+        return backend.link
+    # BlueZ knows the MTU only once it was asked for it (and forgets it on a reconnect).
+    if hasattr(backend, "_acquire_mtu"):
+        await backend._acquire_mtu()
+    return UnknownLink(client.mtu_size if client.mtu_size > 23 else None)

@@ -1,0 +1,141 @@
+"""One HCI controller with Bumble's host on it: a dongle, or a controller of the virtual bench."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Protocol
+
+from bumble import core, hci
+from bumble.device import DeviceConfiguration
+from bumble.transport import open_transport
+from bumble.transport.common import Transport
+
+from hil.ble.bumble_host import QuietDevice, QuietHost
+from hil.ble.client import BumbleClient
+from hil.ble.scanner import BumbleScanner
+from hil.errors import BenchError
+
+DEFAULT_ADDRESS = "C4:11:22:33:44:55"
+"""A static random address (its two top bits are 1; Core 5.4, Vol 6, Part B, 1.3.2.1)."""
+
+POWER_ON_TIMEOUT_S = 10.0
+
+
+class PacketCapture(Protocol):
+    """Where the packets at the host-controller boundary are recorded (a btsnoop file, say)."""
+
+    def write(self, seconds: float, packet: bytes, sent: bool) -> None:
+        """One H4 packet at bench time `seconds`; `sent` is host to controller."""
+        ...
+
+
+class Radio:
+    """A Bluetooth LE host of our own on one controller.
+
+    `client_backend` and `scanner_backend` are classes for bleak's `backend=`, bound to this radio.
+    """
+
+    def __init__(
+        self, transport: Transport, address: str = DEFAULT_ADDRESS, name: str = "hil central"
+    ) -> None:
+        self._transport = transport
+        self._source = _Tap(transport.source, transport.sink)
+        configuration = DeviceConfiguration(name=name, address=hci.Address(address), eatt_enabled=False)
+        self.device = QuietDevice(config=configuration, host=QuietHost(self._source, self._source))
+        self.client_backend: type[BumbleClient] = type("HilClient", (BumbleClient,), {"radio": self})
+        self.scanner_backend: type[BumbleScanner] = type("HilScanner", (BumbleScanner,), {"radio": self})
+
+    @classmethod
+    async def open(
+        cls, transport: Transport | str, address: str = DEFAULT_ADDRESS, name: str = "hil central"
+    ) -> Radio:
+        """Open and reset a controller: a transport, or Bumble's name of one ("usb:0", "serial:/dev/ttyACM0,1000000").
+
+        Raises BenchError when it cannot be opened or does not answer the reset.
+        """
+        label = transport if isinstance(transport, str) else "controller"
+        if isinstance(transport, str):
+            try:
+                transport = await open_transport(transport)
+            except Exception as error:  # pyusb, libusb, pyserial, sockets: each has its own
+                raise BenchError(f"BLE adapter {label}: cannot be opened: {error}") from error
+        radio = cls(transport, address, name)
+        try:
+            await asyncio.wait_for(radio.device.power_on(), POWER_ON_TIMEOUT_S)
+        except TimeoutError:
+            await transport.close()
+            raise BenchError(
+                f"BLE adapter {label}: no answer to HCI Reset; is it a HCI controller?"
+            ) from None
+        except core.BaseBumbleError as error:
+            await transport.close()
+            raise BenchError(f"BLE adapter {label}: {error}") from error
+        return radio
+
+    def capture_to(self, capture: PacketCapture | None) -> None:
+        """Record all HCI packets from now on; None stops."""
+        self._source.capture = capture
+
+    async def close(self) -> None:
+        """Drop every link, power off, close the transport. Never raises for a controller that is gone."""
+        try:
+            await asyncio.wait_for(self._shut_down(), POWER_ON_TIMEOUT_S)
+        except (TimeoutError, core.BaseBumbleError):
+            pass  # it does not answer any more; there is nothing left to tell it
+        finally:
+            await self._transport.close()
+
+    async def _shut_down(self) -> None:
+        if self.device.is_scanning:
+            await self.device.stop_scanning()
+        for connection in list(self.device.connections.values()):
+            try:
+                await connection.disconnect()
+            except hci.HCI_Error:
+                continue  # it went by itself
+        await self.device.power_off()
+
+
+class _Tap:
+    """Between transport and host, both ways, so that a capture can begin and end at any time."""
+
+    def __init__(self, source: Any, sink: Any) -> None:
+        self._sink = sink
+        self._host: Any = None
+        self._loop = asyncio.get_running_loop()
+        self.capture: PacketCapture | None = None
+        self.metadata = getattr(source, "metadata", {})
+        self.terminated = source.terminated
+        self._to_host = _ToHost(self)
+        source.set_packet_sink(self._to_host)
+
+    def set_packet_sink(self, host: Any) -> None:
+        self._host = host
+
+    def on_packet(self, packet: bytes) -> None:
+        if self.capture is not None:
+            self.capture.write(self._loop.time(), packet, True)
+        self._sink.on_packet(packet)
+
+    def received(self, packet: bytes) -> None:
+        if self.capture is not None:
+            self.capture.write(self._loop.time(), packet, False)
+        if self._host is not None:
+            self._host.on_packet(packet)
+
+    def lost(self) -> None:
+        if self._host is not None:
+            self._host.on_transport_lost()
+
+
+class _ToHost:
+    """The sink that the transport's source delivers to."""
+
+    def __init__(self, tap: _Tap) -> None:
+        self._tap = tap
+
+    def on_packet(self, packet: bytes) -> None:
+        self._tap.received(packet)
+
+    def on_transport_lost(self) -> None:
+        self._tap.lost()
