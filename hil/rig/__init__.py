@@ -1,0 +1,1 @@
+"""Rig files and the benches they open; the only package that reaches the virtual bench."""

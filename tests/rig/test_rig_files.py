@@ -1,0 +1,130 @@
+"""Rig files: what is read, and what is said about mistakes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hil import bundled
+from hil.errors import InputError
+from hil.rig import files
+from hil.rig.schema import RigFile
+
+VIRTUAL = (bundled.rigs() / "virtual.toml").read_text(encoding="utf-8")
+
+
+def error_of(tmp_path: Path, old: str, new: str) -> str:
+    """The text of the error for the bundled rig file with one stretch replaced."""
+    assert old in VIRTUAL
+    path = tmp_path / "desk.toml"
+    path.write_text(VIRTUAL.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        files.load(str(path))
+    return str(caught.value).removeprefix(str(tmp_path))
+
+
+def test_the_bundled_rig_is_found_by_name() -> None:
+    rig = files.load("virtual")
+    assert rig.bench == "virtual"
+    assert rig.device.slot("secondary").size == rig.device.slot("primary").size + rig.device.flash_page
+
+
+def test_every_bundled_rig_is_valid() -> None:
+    for name in files.names():
+        assert isinstance(files.load(name), RigFile)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("frequency =", "freqency =", 'probe.freqency: unknown key; did you mean "frequency"?'),
+        ("max_volts = 3.6", "max_volts = -1", "supply.max_volts: expected a number greater than 0"),
+        ("max_volts = 3.6", 'max_volts = "3"', 'supply.max_volts: expected a number, got "3"'),
+        ('target = "nrf52840"', "target = 1", "probe.target: expected a text, got 1"),
+        ('driver = "pyocd"\n', "", "probe.driver: this key is required and is missing"),
+        ('driver = "pyocd"', 'driver = "jlink"', "probe.driver: expected one of 'pyocd', got \"jlink\""),
+        ("size = 0x74000", "size = 0x75000", "settings and slots[1] overlap"),
+        (
+            "size = 0x74000",
+            "size = 0x73001",
+            "slots[1]: expected start and size in whole pages of 4096 bytes",
+        ),
+        ("size = 0x74000", "size = 0x174000", "slots[1]: ends at 0x1f9000, past the flash of 0x100000 bytes"),
+        ('role = "primary"', 'role = "secondary"', "image 0 has more than one secondary slot"),
+        (
+            "nominal_volts = 3.0",
+            "nominal_volts = 4.0",
+            "expected nominal_volts of at most max_volts (3.6), got 4",
+        ),
+        ("empty_volts = 2.0", "empty_volts = 3.5", "expected empty_volts below full_volts, got 3.5 and 3"),
+        ("[virtual]", "[vrtual]", 'vrtual: unknown key; did you mean "virtual"?'),
+        ('transport = "hil:central"', "", 'driver "bumble" needs the key transport'),
+        ('bench = "virtual"', 'bench = "real"', 'bench = "real" has no [virtual] table'),
+        ("schema = 1", "schema = 7", "schema: expected one of 1, got 7"),
+        ("schema = 1", "schema = ", "not valid TOML"),
+        ("8d53dc1d-", "8d53dc1-", "expected a UUID"),
+    ],
+)
+def test_a_mistake_is_one_line_with_key_expected_and_got(
+    tmp_path: Path, old: str, new: str, expected: str
+) -> None:
+    error = error_of(tmp_path, old, new)
+    assert expected in error
+    assert "\n" not in error
+
+
+def test_an_error_names_the_line_of_the_key(tmp_path: Path) -> None:
+    line = VIRTUAL.splitlines().index("channel = 1") + 1
+    assert error_of(tmp_path, "channel = 1", "channel = 0").startswith(f"/desk.toml:{line}: supply.channel: ")
+
+
+def test_an_error_in_the_second_of_two_slots_names_that_one(tmp_path: Path) -> None:
+    line = VIRTUAL.splitlines().index("size = 0x74000") + 1
+    assert error_of(tmp_path, "size = 0x74000", "size = 0").startswith(
+        f"/desk.toml:{line}: device.slots[1].size: "
+    )
+
+
+def test_each_mistake_gets_its_own_line(tmp_path: Path) -> None:
+    lines = error_of(tmp_path, "channel = 1", 'channel = 0\ncolour = "red"').splitlines()
+    assert len(lines) == 2
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"nowhere\.toml: no such rig file"):
+        files.load(str(tmp_path / "nowhere.toml"))
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(InputError, match=r'no rig called "virtul"; known: .*virtual'):
+        files.load("virtul")
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "rig.toml"
+    path.write_bytes(b'name = "\xff\xfe"')
+    with pytest.raises(InputError, match="expected UTF-8 text, got byte 0xff"):
+        files.load(str(path))
+
+
+def test_a_huge_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "rig.toml"
+    path.write_bytes(b"#" * 1_000_001)
+    with pytest.raises(InputError, match="at most 1000000 bytes"):
+        files.load(str(path))
+
+
+def test_what_a_bench_cannot_is_taken_from_what_its_drivers_could(tmp_path: Path) -> None:
+    path = tmp_path / "rig.toml"
+    path.write_text(VIRTUAL.replace("[device]", 'without = ["supply.ramp"]\n\n[device]', 1), encoding="utf-8")
+    assert "supply.ramp" in files.load("virtual").capabilities()
+    assert "supply.ramp" not in files.load(str(path)).capabilities()
+
+
+def test_the_voltage_for_a_percentage_is_on_the_line_between_empty_and_full() -> None:
+    battery = files.load("virtual").device.battery
+    assert battery is not None
+    assert battery.volts(0) == 2.0
+    assert battery.volts(20) == pytest.approx(2.2)
+    assert battery.volts(100) == 3.0
