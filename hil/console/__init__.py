@@ -1,0 +1,5 @@
+"""The device's console: what it prints, with the bench's time on every line."""
+
+from hil.console.serial import ConsoleLine, ConsoleTimeout, SerialConsole, open_console
+
+__all__ = ["ConsoleLine", "ConsoleTimeout", "SerialConsole", "open_console"]

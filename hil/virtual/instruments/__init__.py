@@ -1,0 +1,1 @@
+"""Instruments of the virtual bench: each takes the bytes a real one would and answers in kind."""

@@ -1,0 +1,80 @@
+"""The wires from a supply's terminals to a rail: its voltage profile, its current limit, its disconnection."""
+
+from __future__ import annotations
+
+from hil.virtual.kernel import TICKS_PER_SECOND, Kernel
+from hil.virtual.power.rail import Rail
+from hil.virtual.power.source import Profile
+
+BOARD_FARADS = 22e-6
+"""Decoupling on the rail: what keeps it up for a moment when the terminals open."""
+BLEED_AMPERES = 0.2e-3
+"""Leakage that discharges the board when nothing else draws."""
+KIT_PEAK_AMPERES = 0.1
+"""More than a kit can draw: a limit above it never acts, so load changes need not be followed."""
+
+
+class LimitedProfile(Profile):
+    """A voltage profile that collapses when the load takes more than the limit.
+
+    The loads of a rail are constant currents: one that asks for more than the limit pulls the output down to
+    zero, where brown-out switches the load off.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.limit = KIT_PEAK_AMPERES
+
+    def set_limit(self, amperes: float) -> None:
+        """Fold back above `amperes` from now on."""
+        self.limit = amperes
+        # A rail recomputes its crossings on load changes only for a source that is not ideal; one micro-ohm
+        # of output resistance asks for that, and is too little to be seen.
+        self.resistance = 0.0 if amperes >= KIT_PEAK_AMPERES else 1e-6
+
+    def voltage(self, now: int, current: float) -> float:
+        return 0.0 if current > self.limit else super().voltage(now, current)
+
+    def save(self) -> object:
+        return super().save(), self.limit
+
+    def restore(self, state: object) -> None:
+        assert isinstance(state, tuple)
+        inner, self.limit = state
+        super().restore(inner)
+
+
+class RailTerminals:
+    """A supply's terminals soldered to `rail`; connecting replaces whatever fed the rail."""
+
+    def __init__(self, kernel: Kernel, rail: Rail) -> None:
+        self._kernel = kernel
+        self._rail = rail
+        self._source = LimitedProfile()
+        rail.connect(self._source)
+
+    def drive(self, profile: list[tuple[int, float]]) -> None:
+        """Follow (tick, volts) points, straight lines between them, the last one for ever after."""
+        self._source.set_points(profile)
+        self._rail.changed()
+
+    def release(self) -> None:
+        """Open the terminals: the load empties the board's capacitors in a straight line."""
+        now, volts = self._kernel.now, self._rail.voltage()
+        amperes = max(self._rail.current, BLEED_AMPERES)
+        fall = round(volts * BOARD_FARADS / amperes * TICKS_PER_SECOND)
+        self.drive([(now, volts), (now + fall, 0.0)] if fall else [(now, 0.0)])
+
+    def limit_current(self, amperes: float) -> None:
+        """Fold the voltage back where the load would take more than this."""
+        self._source.set_limit(amperes)
+        self._rail.changed()
+
+    def volts(self) -> float:
+        """Voltage at the terminals now."""
+        return self._rail.voltage()
+
+    def amperes(self) -> float:
+        """Current out of the terminals now: what the load takes, or nothing from a collapsed output."""
+        current = self._rail.current
+        return current if current <= self._source.limit else self._source.limit
