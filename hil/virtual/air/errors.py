@@ -1,0 +1,40 @@
+"""Controller error codes (Core 5.4, Vol 1 Part F, 1.3) that this controller gives."""
+
+from __future__ import annotations
+
+SUCCESS = 0x00
+UNKNOWN_COMMAND = 0x01
+UNKNOWN_CONNECTION = 0x02
+PIN_OR_KEY_MISSING = 0x06
+MEMORY_CAPACITY_EXCEEDED = 0x07
+CONNECTION_TIMEOUT = 0x08
+CONNECTION_LIMIT_EXCEEDED = 0x09
+CONNECTION_ALREADY_EXISTS = 0x0B
+COMMAND_DISALLOWED = 0x0C
+UNSUPPORTED_FEATURE = 0x11
+INVALID_PARAMETERS = 0x12
+REMOTE_USER_TERMINATED = 0x13
+LOCAL_HOST_TERMINATED = 0x16
+UNSUPPORTED_REMOTE_FEATURE = 0x1A
+INVALID_LL_PARAMETERS = 0x1E
+UNSPECIFIED = 0x1F
+LL_RESPONSE_TIMEOUT = 0x22
+LL_PROCEDURE_COLLISION = 0x23
+INSTANT_PASSED = 0x28
+DIFFERENT_TRANSACTION_COLLISION = 0x2A
+UNACCEPTABLE_PARAMETERS = 0x3B
+ADVERTISING_TIMEOUT = 0x3C
+MIC_FAILURE = 0x3D
+FAILED_TO_BE_ESTABLISHED = 0x3E
+UNKNOWN_ADVERTISING_IDENTIFIER = 0x42
+
+DISCONNECT_REASONS = (0x05, 0x13, 0x14, 0x15, 0x1A, 0x29, 0x3B)
+"""What HCI_Disconnect accepts (Vol 4 Part E, 7.1.6)."""
+
+
+class CommandError(Exception):
+    """A command refused, with its status; never leaves the controller."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"status 0x{status:02X}")
+        self.status = status
