@@ -1,0 +1,1 @@
+"""The native stepping core of the virtual CPU, and what builds and loads it."""

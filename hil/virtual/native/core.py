@@ -1,0 +1,141 @@
+"""Python's view of the native stepping core: `struct core` of core.h, field by field, and its functions.
+
+The library is built on demand in a source checkout (see build.py) and refused when it was not
+compiled from exactly the sources beside it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from ctypes import CFUNCTYPE, c_char_p, c_int32, c_uint8, c_uint32, c_uint64, c_void_p
+from typing import Any, ClassVar
+
+from hil.errors import BenchError
+from hil.virtual.native import build
+
+TICKS_PER_INSTRUCTION = 12
+"""1.5 CPU cycles: the mean of a Cortex-M4 fetching from flash with wait states, measured."""
+NVM_WRITE_TICKS = 41 * 512
+"""t_WRITE of the nRF52840 (PS, NVMC electrical specification)."""
+
+# Why core_run returned.
+LIMIT, SLEEP, REQUEST, HALT, LOCKUP, ERROR = range(6)
+# core.halt
+HALT_NONE, HALT_REQUEST, HALT_BREAKPOINT, HALT_WATCHPOINT, HALT_STEP, HALT_CATCH = range(6)
+FAULT_BUS_READ, FAULT_BUS_WRITE = 1, 2
+NVM_NORMAL, NVM_IGNORE, NVM_HANG = range(3)
+MAX_BREAKPOINTS, MAX_WATCHPOINTS = 16, 4
+
+BUS_READ = CFUNCTYPE(c_uint32, c_uint32, c_uint32)
+BUS_WRITE = CFUNCTYPE(None, c_uint32, c_uint32, c_uint32)
+NVM_STOP = CFUNCTYPE(None)
+
+_U64, _U32, _I32 = c_uint64, c_uint32, c_int32
+
+
+class WatchpointStruct(ctypes.Structure):
+    """`struct core_watchpoint`."""
+
+    _fields_: ClassVar[Any] = [("address", _U32), ("length", _U32), ("kind", _U32)]
+
+
+def _named(kind: Any, names: str) -> list[tuple[str, Any]]:
+    return [(name, kind) for name in names.split()]
+
+
+class Core(ctypes.Structure):
+    """`struct core` of core.h; what the fields mean is said there."""
+
+    _fields_: ClassVar[Any] = [
+        *_named(_U64, "ticks limit hard stall"),
+        *_named(_U64, "pending enabled active lines catch_mask"),
+        *_named(_U64, "nvm_operations nvm_stop_at nvm_start nvm_end"),
+        ("write_protect", _U64 * 4),
+        *_named(_U64, "slices late taken"),
+        *_named(c_void_p, "engine reg_read reg_write start stop control"),
+        ("bus_read", BUS_READ),
+        ("bus_write", BUS_WRITE),
+        ("on_nvm_stop", NVM_STOP),
+        *_named(c_void_p, "flash ram uicr"),
+        *_named(_U32, "pc thumb address"),
+        *_named(_U32, "inside stopped attention request engine_exception engine_error"),
+        *_named(_U32, "sleeping event lockup hung off quiet"),
+        *_named(_U32, "poll mask_touched"),
+        *_named(_U32, "fault fault_address"),
+        ("saved", _U32 * 16),
+        *_named(_U32, "vtor group_mask ccr scr cfsr hfsr mmfar bfar fpccr fpcar"),
+        *_named(_U32, "nvm_write_enable nvm_mode nvm_address nvm_old nvm_new"),
+        *_named(_U32, "halt step stepped debug_enabled mask_interrupts watch_hit watched"),
+        ("breakpoints", _U32),
+        ("breakpoint", _U32 * MAX_BREAKPOINTS),
+        ("watchpoints", _U32),
+        ("watchpoint", WatchpointStruct * MAX_WATCHPOINTS),
+        ("priority", _I32 * 64),
+    ]
+
+
+class Region(ctypes.Structure):
+    """`struct core_region`: which core and base address a range of the bus belongs to."""
+
+    _fields_: ClassVar[Any] = [("core", c_void_p), ("base", _U32)]
+
+
+@functools.cache
+def library() -> ctypes.PyDLL:
+    """The native core, built first if it is missing or stale.
+
+    PyDLL, since the callbacks need the interpreter lock all the time: handing it over and back for
+    each register access costs more than the access. Raises BenchError if it cannot be had.
+    """
+    path = build.library_path()
+    expected = build.source_hash()
+    if not path.is_file() or _embedded_hash(path.read_bytes()) != expected:
+        try:
+            build.build()
+        except (build.BuildError, OSError) as error:
+            raise BenchError(f"the native CPU core {path.name} is missing or stale: {error}") from error
+    try:
+        loaded = ctypes.PyDLL(str(path))
+        _declare(loaded)
+    except (OSError, AttributeError) as error:
+        raise BenchError(f"the native CPU core {path} cannot be loaded: {error}") from error
+    if loaded.core_source_hash() != expected.encode():
+        raise BenchError(f"the native CPU core {path} was built from other sources: delete it")
+    if loaded.core_size() != ctypes.sizeof(Core):
+        raise BenchError(f"the native CPU core {path} has another layout than core.py")
+    return loaded
+
+
+def _embedded_hash(content: bytes) -> str:
+    """The hash in a library's file, without loading it: a loaded one could not be replaced."""
+    at = content.find(b"hil-core-sha256:")
+    return content[at + 16 : at + 80].decode("ascii", "replace") if at >= 0 else ""
+
+
+def _declare(loaded: ctypes.PyDLL) -> None:
+    core = c_void_p
+    for name, result, arguments in (
+        ("core_source_hash", c_char_p, []),
+        ("core_size", c_uint32, []),
+        ("core_run", c_uint32, [core]),
+        ("core_flush", None, [core, c_uint64, c_uint64]),
+        ("core_bus_fault", None, [core, c_uint32, c_uint32]),
+        ("core_pend", None, [core, c_uint32]),
+        ("core_unpend", None, [core, c_uint64]),
+        ("core_line", None, [core, c_uint32, c_uint32]),
+        ("core_attend", None, [core]),
+    ):
+        function = getattr(loaded, name)
+        function.restype = result
+        function.argtypes = arguments
+
+
+def function_address(function: Any) -> int:
+    """The address of a foreign function, for handing it to other native code."""
+    return ctypes.cast(function, c_void_p).value or 0
+
+
+def buffer_address(buffer: Any) -> int:
+    """The address of a writable buffer."""
+    return ctypes.addressof(c_uint8.from_buffer(buffer))

@@ -1,0 +1,541 @@
+"""The Cortex-M4F of the nRF52840: Unicorn executes, the native core steps it, this file joins both.
+
+What the architecture does per instruction or exception is native (native/core.c, exceptions.c); the
+registers of the System Control Space are in scs.py. Here are the life of the CPU (power, reset, sleep,
+halt) and the paths between it, the bus and the kernel.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import enum
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, Protocol
+
+import unicorn
+from unicorn import arm_const as arm
+from unicorn.unicorn_py3.unicorn import Uc, uclib
+
+from hil.errors import BenchError
+from hil.virtual.kernel import Kernel
+from hil.virtual.native import core as native
+from hil.virtual.native.core import TICKS_PER_INSTRUCTION
+from hil.virtual.soc import registers
+from hil.virtual.soc.memory import (
+    CODE_RAM_BASE,
+    FICR_BASE,
+    FICR_SIZE,
+    FLASH_BASE,
+    FLASH_PAGE,
+    FLASH_SIZE,
+    RAM_BASE,
+    RAM_SIZE,
+    UICR_BASE,
+    UICR_SIZE,
+    BusFault,
+    Memory,
+)
+from hil.virtual.soc.nvm import PAGES, Nvm
+
+# Ranges that go to the bus: APB, AHB (GPIO, CRYPTOCELL) and the private peripheral bus.
+BUS_RANGES = ((0x4000_0000, 0x8_0000), (0x5000_0000, 0x8_0000), (0xE000_0000, 0x10_0000))
+TRANSLATION_BUFFER = 16 << 20  # Unicorn would reserve 1 GB of address space for each CPU
+RESET_ENABLED = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 11 | 1 << 14 | 1 << 15
+FPCCR_RESET = 0xC000_0000  # ASPEN, LSPEN
+CCR_RESET = 0x0000_0200  # STKALIGN
+
+
+class AccessPort(Protocol):
+    """What the CPU needs of the bus (see bus.py)."""
+
+    def read(self, address: int, size: int) -> int: ...
+
+    def write(self, address: int, size: int, value: int) -> None: ...
+
+
+class HaltReason(enum.IntEnum):
+    """Why the CPU entered debug state, as DFSR and DHCSR tell it."""
+
+    REQUEST = native.HALT_REQUEST
+    BREAKPOINT = native.HALT_BREAKPOINT
+    WATCHPOINT = native.HALT_WATCHPOINT
+    STEP = native.HALT_STEP
+    VECTOR_CATCH = native.HALT_CATCH
+
+
+class Watchpoint(NamedTuple):
+    """A range of addresses; an access that touches it halts the CPU after the instruction."""
+
+    address: int
+    length: int
+    read: bool
+    write: bool
+
+
+def _nothing() -> None:
+    """Nobody asked to be told."""
+
+
+def _halted(reason: HaltReason) -> None:
+    """No debugger is there."""
+
+
+class Cpu:
+    """One Cortex-M4F on a kernel. It starts without power: see `power_on`.
+
+    The owner sets the callbacks; they are called inside `Kernel.advance`, from between two
+    instructions or, where said, from inside one.
+    """
+
+    def __init__(self, kernel: Kernel, memory: Memory, bus: AccessPort, *, name: str = "cpu") -> None:
+        self.kernel = kernel
+        self.memory = memory
+        self.bus = bus
+        self.name = name
+        self.on_system_reset: Callable[[], None] = _nothing
+        """AIRCR.SYSRESETREQ was written; called from inside the store. Set to reset the chip."""
+        self.on_reset: Callable[[], None] = _nothing
+        """The core was reset: the System Control Space goes back to its reset values."""
+        self.on_lockup: Callable[[], None] = _nothing
+        """The core locked up. If this does not reset it, it stays so."""
+        self.on_halt: Callable[[HaltReason], None] = _halted
+        """The core entered debug state."""
+        self.reset_catch = False
+        """DEMCR.VC_CORERESET: halt at the first instruction after a reset."""
+        self.halted = False
+        """In debug state (read only: see `debug_halt` and `debug_resume`)."""
+        self.held_in_reset = False
+        """Kept from running, as by a CTRL-AP or pin reset that is still asserted."""
+        self._library = native.library()
+        self._run = self._library.core_run
+        self._core = native.Core()
+        self._at = ctypes.addressof(self._core)
+        self._error: BaseException | None = None
+        self._reset_wanted = False
+        self._read_protect_wanted: int | None = None
+        self._protected = 0
+        self._watch_hook: int | None = None
+        self._watchpoints: tuple[Watchpoint, ...] = ()
+        self._keep: list[Any] = []
+        self.nvm = Nvm(self._core, self._protect_reads)
+        self._engine = self._make_engine()
+        self._handle = self._engine._uch
+        self._fill_core()
+        self._pristine = self._engine.context_save()
+        self._reset_core()
+        self._core.off = 1
+        memory.on_change = self._drop_code
+        kernel.attach(self)
+
+    # -- the runner of the kernel ------------------------------------------------------------------
+
+    @property
+    def now(self) -> int:
+        """The tick the next instruction starts at; inside an access, the tick this one started at."""
+        core = self._core
+        return int(core.ticks) - (TICKS_PER_INSTRUCTION if core.inside else 0)
+
+    @property
+    def idle(self) -> bool:
+        """True when only an event can make it execute."""
+        core = self._core
+        return self._stopped() or bool(core.sleeping and not core.pending and not core.event)
+
+    def run(self, until: int) -> None:
+        """Execute up to tick `until` (called by the kernel). Raises what an access raised."""
+        core = self._core
+        core.hard = until
+        while core.ticks < core.hard:
+            if self._reset_wanted:
+                self._reset_now()
+            if self._stopped():
+                core.ticks = core.hard
+                return
+            if self._read_protect_wanted is not None:
+                self._apply_read_protection()
+            reason = self._run(self._at)
+            if self._error is not None:
+                error, self._error = self._error, None
+                raise error
+            if reason == native.SLEEP:
+                core.ticks = max(core.ticks, core.hard)
+            elif reason == native.HALT:
+                self._enter_debug(HaltReason(core.halt))
+            elif reason == native.LOCKUP:
+                self.on_lockup()
+            elif reason == native.ERROR:
+                raise BenchError(f"{self.name}: Unicorn error {core.engine_error} at 0x{core.pc:08x}")
+        if self._reset_wanted:
+            self._reset_now()
+
+    def limit_to(self, when: int) -> None:
+        """End the run in progress before an instruction that would start at or after `when`."""
+        core = self._core
+        core.hard = min(core.hard, when)
+        core.limit = min(core.limit, when)
+
+    def _stopped(self) -> bool:
+        core = self._core
+        return bool(self.halted or self.held_in_reset or core.off or core.hung or core.lockup)
+
+    # -- power and reset ---------------------------------------------------------------------------
+
+    def power_on(self) -> None:
+        """Power comes up: RAM holds noise, the core is reset and runs."""
+        self.memory.lose_ram(self.kernel.random(f"{self.name}/ram"))
+        self._core.off = 0
+        self.reset()
+
+    def power_off(self) -> None:
+        """Power is gone: nothing executes from this instruction on. Safe inside an access."""
+        self._core.off = 1
+        self.halted = False
+        self._library.core_attend(self._at)
+
+    @property
+    def powered(self) -> bool:
+        return not self._core.off
+
+    def reset(self) -> None:
+        """Reset the core and fetch its vectors; RAM stays. Inside an access it is done right after it."""
+        if self._core.inside:
+            self._reset_wanted = True
+            self._library.core_attend(self._at)
+            self._core.request = 1
+        else:
+            self._reset_now()
+
+    def _reset_now(self) -> None:
+        self._reset_wanted = False
+        self._reset_core()
+        self.on_reset()
+        if self.reset_catch and not self._core.off:
+            self._enter_debug(HaltReason.VECTOR_CATCH)
+
+    def _reset_core(self) -> None:
+        """Reset values of ARMv7-M B1.5.5, then SP and PC from the vector table at 0."""
+        core = self._core
+        self._engine.context_restore(self._pristine)
+        core.pending = core.active = core.lines = core.stall = 0
+        core.enabled = RESET_ENABLED
+        for name in ("sleeping", "event", "lockup", "hung", "poll", "fault", "request", "halt", "step"):
+            setattr(core, name, 0)
+        for name in ("vtor", "scr", "cfsr", "hfsr", "mmfar", "bfar", "fpcar", "watch_hit", "engine_error"):
+            setattr(core, name, 0)
+        core.group_mask, core.ccr, core.fpccr, core.thumb = 0xFF, CCR_RESET, FPCCR_RESET, 1
+        core.priority[:] = [0, -3, -2, -1] + [0] * 60
+        self.nvm.reset()
+        self.halted = False
+        stack, start = (int.from_bytes(self.memory.flash[at : at + 4], "little") for at in (0, 4))
+        self._engine.reg_write(arm.UC_ARM_REG_SP, stack & ~3)
+        self._engine.reg_write(arm.UC_ARM_REG_LR, 0xFFFF_FFFF)
+        core.pc, core.thumb = start & ~1, start & 1
+
+    # -- time, interrupts and faults, called by peripherals ------------------------------------------
+
+    def stall(self, ticks: int) -> None:
+        """Hold the CPU for a time; events in between still happen at their own times."""
+        core = self._core
+        if core.inside:
+            core.stall += ticks
+            core.limit = 0
+        else:
+            core.ticks += ticks
+
+    def hang(self) -> None:
+        """Stop executing until a reset."""
+        self._core.hung = 1
+        self._library.core_attend(self._at)
+
+    def set_irq_line(self, irq: int, level: bool) -> None:
+        """Drive the level of interrupt line `irq` (0 to 47); a high level pends until served."""
+        self._library.core_line(self._at, 16 + irq, level)
+
+    def raise_bus_fault(self, address: int, write: bool) -> None:
+        """Make the access in progress a precise BusFault. Raises RuntimeError outside an access."""
+        if not self._core.inside:
+            raise RuntimeError("no access of the CPU is in progress")
+        kind = native.FAULT_BUS_WRITE if write else native.FAULT_BUS_READ
+        self._library.core_bus_fault(self._at, address, kind)
+
+    @property
+    def in_access(self) -> bool:
+        """True inside an access of the CPU: the bus is being read or written by an instruction."""
+        return bool(self._core.inside)
+
+    @property
+    def sleeping(self) -> bool:
+        """In WFI or WFE."""
+        return bool(self._core.sleeping)
+
+    @property
+    def lockup(self) -> bool:
+        return bool(self._core.lockup)
+
+    @property
+    def hung(self) -> bool:
+        return bool(self._core.hung)
+
+    @property
+    def program_counter(self) -> int:
+        """The address of the instruction in progress, or of the next one."""
+        return int(self._core.address if self._core.inside else self._core.pc)
+
+    @property
+    def exceptions_taken(self) -> int:
+        return int(self._core.taken)
+
+    # -- debug state -------------------------------------------------------------------------------
+
+    @property
+    def debug_enabled(self) -> bool:
+        """DHCSR.C_DEBUGEN: BKPT halts instead of faulting."""
+        return bool(self._core.debug_enabled)
+
+    @debug_enabled.setter
+    def debug_enabled(self, enabled: bool) -> None:
+        self._core.debug_enabled = int(enabled)
+
+    @property
+    def mask_interrupts(self) -> bool:
+        """DHCSR.C_MASKINTS: PendSV, SysTick and external interrupts are not taken."""
+        return bool(self._core.mask_interrupts)
+
+    @mask_interrupts.setter
+    def mask_interrupts(self, masked: bool) -> None:
+        self._core.mask_interrupts = int(masked)
+
+    @property
+    def vector_catch(self) -> int:
+        """Bitmap of the exception numbers whose entry halts (DEMCR.VC_*)."""
+        return int(self._core.catch_mask)
+
+    @vector_catch.setter
+    def vector_catch(self, exceptions: int) -> None:
+        self._core.catch_mask = exceptions
+
+    @property
+    def watchpoint_hits(self) -> int:
+        """Bitmap of the watchpoints that caused the latest halt for one."""
+        return int(self._core.watched)
+
+    def debug_halt(self, reason: HaltReason = HaltReason.REQUEST) -> None:
+        """Enter debug state before the next instruction."""
+        if self.halted or self._core.off:
+            return
+        if self._core.inside:
+            self._core.halt = int(reason)
+            self._library.core_attend(self._at)
+        else:
+            self._enter_debug(reason)
+
+    def debug_resume(self) -> None:
+        """Leave debug state; execution goes on when time does."""
+        self._core.halt = self._core.step = 0
+        self.halted = False
+
+    def debug_step(self) -> None:
+        """Execute one instruction when time goes on, then halt with HaltReason.STEP."""
+        if not self.halted:
+            raise RuntimeError("step of a CPU that is not halted")
+        self._core.halt, self._core.step, self._core.stepped = 0, 1, 0
+        self.halted = False
+
+    def _enter_debug(self, reason: HaltReason) -> None:
+        self._core.halt = self._core.step = 0
+        self._core.lockup = 0
+        self.halted = True
+        self.on_halt(reason)
+
+    def read_register(self, number: int) -> int:
+        """A core register by DCRSR number (C1.6.3). Raises ValueError for a number there is not."""
+        return registers.read(self._engine, self._core, number)
+
+    def write_register(self, number: int, value: int) -> None:
+        """Set a core register by DCRSR number. Raises ValueError for a number there is not."""
+        registers.write(self._engine, self._core, number, value & 0xFFFF_FFFF)
+
+    @property
+    def breakpoints(self) -> frozenset[int]:
+        """Addresses in front of which the CPU halts."""
+        return frozenset(self._core.breakpoint[: self._core.breakpoints])
+
+    @breakpoints.setter
+    def breakpoints(self, addresses: Iterable[int]) -> None:
+        chosen = sorted({address & ~1 for address in addresses})
+        if len(chosen) > native.MAX_BREAKPOINTS:
+            raise ValueError(f"{len(chosen)} breakpoints, at most {native.MAX_BREAKPOINTS}")
+        for index, address in enumerate(chosen):
+            self._core.breakpoint[index] = address
+        self._core.breakpoints = len(chosen)
+
+    @property
+    def watchpoints(self) -> tuple[Watchpoint, ...]:
+        """The data watchpoints; set it while the CPU is between slices. They cost speed while there are
+        any.
+        """
+        return self._watchpoints
+
+    @watchpoints.setter
+    def watchpoints(self, points: Iterable[Watchpoint]) -> None:
+        chosen = tuple(points)
+        if len(chosen) > native.MAX_WATCHPOINTS:
+            raise ValueError(f"{len(chosen)} watchpoints, at most {native.MAX_WATCHPOINTS}")
+        if self._core.inside:
+            raise RuntimeError("watchpoints cannot change inside an access of the CPU")
+        for index, point in enumerate(chosen):
+            kind = (1 if point.read else 0) | (2 if point.write else 0)
+            self._core.watchpoint[index] = native.WatchpointStruct(point.address, point.length, kind)
+        self._watchpoints = chosen
+        self._core.watchpoints = len(chosen)
+        self._hook_watchpoints()
+
+    # -- save and restore --------------------------------------------------------------------------
+
+    def save(self) -> object:
+        """Registers, exceptions and clock; the memories are saved by Memory. Not inside an access."""
+        flags = (self.halted, self.held_in_reset, self.reset_catch, self._reset_wanted)
+        return self._engine.context_save(), bytes(self._core), flags, self._watchpoints, self.nvm.save()
+
+    def restore(self, state: object) -> None:
+        """Return to a state this very CPU saved."""
+        assert isinstance(state, tuple)
+        context, core, flags, watchpoints, nvm = state
+        self._engine.context_restore(context)
+        ctypes.memmove(self._at, core, len(core))
+        self.halted, self.held_in_reset, self.reset_catch, self._reset_wanted = flags
+        self.watchpoints = watchpoints
+        self.nvm.restore(nvm)
+        self._engine.ctl_flush_tb()
+
+    # -- joining the engine, the core and the bus ----------------------------------------------------
+
+    def _make_engine(self) -> Uc:
+        engine = Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
+        engine.ctl_set_tcg_buffer_size(TRANSLATION_BUFFER)
+        engine.ctl_set_cpu_model(arm.UC_CPU_ARM_CORTEX_M4)
+        memory = self.memory
+        flash, ram, uicr, ficr = map(
+            native.buffer_address, (memory.flash, memory.ram, memory.uicr, memory.ficr)
+        )
+        self._core.flash, self._core.ram, self._core.uicr = flash, ram, uicr
+        engine.mem_map_ptr(RAM_BASE, RAM_SIZE, unicorn.UC_PROT_ALL, ram)
+        engine.mem_map_ptr(CODE_RAM_BASE, RAM_SIZE, unicorn.UC_PROT_ALL, ram)
+        # Mapped writable, then protected: Unicorn then drops a store and asks the hook instead.
+        for base, size, at in (
+            (FLASH_BASE, FLASH_SIZE, flash),
+            (UICR_BASE, UICR_SIZE, uicr),
+            (FICR_BASE, FICR_SIZE, ficr),
+        ):
+            engine.mem_map_ptr(base, size, unicorn.UC_PROT_ALL, at)
+            engine.mem_protect(base, size, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
+        return engine
+
+    def _fill_core(self) -> None:
+        core, handle = self._core, self._handle
+        core.engine = handle if isinstance(handle, int) else handle.value
+        for field, name in (
+            ("reg_read", "uc_reg_read"),
+            ("reg_write", "uc_reg_write"),
+            ("start", "uc_emu_start"),
+            ("stop", "uc_emu_stop"),
+            ("control", "uc_ctl"),
+        ):
+            setattr(core, field, native.function_address(getattr(uclib, name)))
+        core.bus_read = native.BUS_READ(self._bus_read)
+        core.bus_write = native.BUS_WRITE(self._bus_write)
+        core.on_nvm_stop = native.NVM_STOP(self._nvm_stop)
+        self._keep += [core.bus_read, core.bus_write, core.on_nvm_stop]
+        library = self._library
+        for base, size in BUS_RANGES:
+            region = native.Region(self._at, base)
+            self._keep.append(region)
+            at = ctypes.addressof(region)
+            read, write = map(native.function_address, (library.core_bus_read, library.core_bus_write))
+            self._check(uclib.uc_mmio_map(self._handle, base, size, read, at, write, at), "map the bus")
+        self._hook(unicorn.UC_HOOK_CODE, library.core_on_instruction)
+        self._hook(unicorn.UC_HOOK_INTR, library.core_on_interrupt)
+        self._hook(unicorn.UC_HOOK_MEM_INVALID, library.core_on_bad_access)
+
+    def _hook(self, kind: int, function: Any) -> int:
+        """Install a native hook for all addresses; the core is its user data."""
+        hook = ctypes.c_size_t()
+        status = uclib.uc_hook_add(
+            self._handle,
+            ctypes.byref(hook),
+            kind,
+            ctypes.c_void_p(native.function_address(function)),
+            ctypes.c_void_p(self._at),
+            ctypes.c_uint64(1),
+            ctypes.c_uint64(0),
+        )
+        self._check(status, "install a hook")
+        return int(hook.value)
+
+    def _hook_watchpoints(self) -> None:
+        """Data hooks slow every access down, so they exist only while there is a watchpoint."""
+        if self._watchpoints and self._watch_hook is None:
+            kind = unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE
+            self._watch_hook = self._hook(kind, self._library.core_on_watched_access)
+        elif not self._watchpoints and self._watch_hook is not None:
+            self._check(uclib.uc_hook_del(self._handle, self._watch_hook), "remove a hook")
+            self._watch_hook = None
+        else:
+            return
+        self._engine.ctl_flush_tb()
+
+    def _check(self, status: int, what: str) -> None:
+        if status != unicorn.UC_ERR_OK:
+            raise BenchError(f"{self.name}: Unicorn could not {what}: error {status}")
+
+    def _bus_read(self, address: int, size: int) -> int:
+        """Called by the native core; an exception must not leave it, ctypes would drop it."""
+        try:
+            return self.bus.read(address, size)
+        except BusFault:
+            self._library.core_bus_fault(self._at, address, native.FAULT_BUS_READ)
+        except BaseException as error:
+            self._keep_error(error)
+        return 0
+
+    def _bus_write(self, address: int, size: int, value: int) -> None:
+        try:
+            self.bus.write(address, size, value)
+        except BusFault:
+            self._library.core_bus_fault(self._at, address, native.FAULT_BUS_WRITE)
+        except BaseException as error:
+            self._keep_error(error)
+
+    def _nvm_stop(self) -> None:
+        try:
+            self.nvm.on_stop()
+        except BaseException as error:
+            self._keep_error(error)
+
+    def _keep_error(self, error: BaseException) -> None:
+        """Stop after this instruction; `run` raises the error."""
+        if self._error is None:
+            self._error = error
+        self._core.request = 1
+        self._library.core_attend(self._at)
+
+    def _drop_code(self, address: int, length: int) -> None:
+        self._library.core_flush(self._at, address, address + length)
+        if self._core.inside:
+            self._library.core_attend(self._at)
+
+    def _protect_reads(self, pages: int) -> None:
+        """Protection cannot change under a running engine: it is applied right after the access."""
+        self._read_protect_wanted = pages
+        if self._core.inside:
+            self._core.request = 1
+            self._library.core_attend(self._at)
+
+    def _apply_read_protection(self) -> None:
+        pages, self._read_protect_wanted = self._read_protect_wanted or 0, None
+        for page in range(PAGES):
+            if (pages ^ self._protected) >> page & 1:
+                readable = unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC
+                rights = unicorn.UC_PROT_NONE if pages >> page & 1 else readable
+                self._engine.mem_protect(page * FLASH_PAGE, FLASH_PAGE, rights)
+        self._protected = pages

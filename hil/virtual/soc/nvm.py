@@ -1,0 +1,154 @@
+"""The CPU's side of the non-volatile memory: what the NVMC and ACL peripherals set, and what was done.
+
+The store itself is executed in native code (`program` in native/core.c): AND semantics, write enable,
+protected pages, 41 us a word.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from typing import NamedTuple
+
+from hil.virtual.native import core as native
+from hil.virtual.soc.memory import FLASH_PAGE, FLASH_SIZE
+
+PAGES = FLASH_SIZE // FLASH_PAGE
+NEVER = (1 << 64) - 1
+
+
+class Operation(NamedTuple):
+    """One operation on flash or UICR; a loss of power from `start` to before `end` tears it."""
+
+    kind: str
+    """"write" for a word, or as the NVMC names it ("erase page", "erase all", ...)."""
+    address: int
+    old: bytes
+    """What the cells held; empty for an erase, which the NVMC saves itself if it needs to."""
+    new: bytes
+    start: int
+    end: int
+
+
+class WriteMode(enum.IntEnum):
+    """What a permitted store does."""
+
+    NORMAL = native.NVM_NORMAL
+    IGNORE = native.NVM_IGNORE
+    """Nothing: the NVMC prevents operations while the supply is below the POF threshold."""
+    HANG = native.NVM_HANG
+    """Stops the CPU for good: anomaly 242. Only a reset gets it back."""
+
+
+def _ignore() -> None:
+    """Nobody asked to be told."""
+
+
+class Nvm:
+    """Write enable, page protection, and the count and record of operations.
+
+    Made by Cpu, which hands in its native core and the function that applies read protection.
+    """
+
+    def __init__(self, core: native.Core, protect_reads: Callable[[int], None]) -> None:
+        self._core = core
+        self._protect_reads = protect_reads
+        self._erase: Operation | None = None
+        self._read_protect = 0
+        self.on_stop: Callable[[], None] = _ignore
+        """Called in front of the operation chosen by `stop_at`; set it to `soc.on_nvm_operation`."""
+        self.stop_at(None)
+
+    @property
+    def write_enable(self) -> bool:
+        """CONFIG.WEN = Wen: stores to flash and UICR program; without it they are bus faults."""
+        return bool(self._core.nvm_write_enable)
+
+    @write_enable.setter
+    def write_enable(self, enabled: bool) -> None:
+        self._core.nvm_write_enable = int(enabled)
+
+    @property
+    def write_mode(self) -> WriteMode:
+        return WriteMode(self._core.nvm_mode)
+
+    @write_mode.setter
+    def write_mode(self, mode: WriteMode) -> None:
+        self._core.nvm_mode = int(mode)
+
+    @property
+    def write_protect_pages(self) -> int:
+        """Bitmap of the flash pages (bit n is page n) whose programming ACL makes a bus fault."""
+        return sum(word << 64 * index for index, word in enumerate(self._core.write_protect))
+
+    @write_protect_pages.setter
+    def write_protect_pages(self, pages: int) -> None:
+        _check(pages)
+        for index in range(PAGES // 64):
+            self._core.write_protect[index] = pages >> 64 * index & NEVER
+
+    @property
+    def read_protect_pages(self) -> int:
+        """Bitmap of the flash pages that ACL makes unreadable: reads and fetches are bus faults."""
+        return self._read_protect
+
+    @read_protect_pages.setter
+    def read_protect_pages(self, pages: int) -> None:
+        _check(pages)
+        if pages != self._read_protect:
+            self._read_protect = pages
+            self._protect_reads(pages)
+
+    @property
+    def operations(self) -> int:
+        """How many operations there were, word writes and erases together."""
+        return int(self._core.nvm_operations)
+
+    @property
+    def last(self) -> Operation | None:
+        """The latest operation; its `end` is in the future while it is going on."""
+        core = self._core
+        if self._erase is not None and self._erase.start >= core.nvm_start:
+            return self._erase
+        if core.nvm_end == 0:
+            return None
+        old, new = (word.to_bytes(4, "little") for word in (core.nvm_old, core.nvm_new))
+        return Operation("write", core.nvm_address, old, new, core.nvm_start, core.nvm_end)
+
+    def stop_at(self, operation: int | None) -> None:
+        """Call `on_stop` in front of the operation that finds `operations` equal to this; None: never."""
+        if operation is not None and operation < 0:
+            raise ValueError(f"flash operation {operation}")
+        self._core.nvm_stop_at = NEVER if operation is None else operation
+
+    def begin(
+        self, kind: str, address: int, start: int, end: int, *, old: bytes = b"", new: bytes = b""
+    ) -> None:
+        """Count and record an operation the NVMC does itself; `on_stop` comes first if it is due.
+
+        The cells are the caller's business, and so is stalling the CPU. Afterwards the caller looks
+        whether power was cut.
+        """
+        if self._core.nvm_operations == self._core.nvm_stop_at:
+            self.on_stop()
+        self._core.nvm_operations += 1
+        self._erase = Operation(kind, address, old, new, start, end)
+
+    def reset(self) -> None:
+        """Back to read-only and unprotected: ACL is cleared by every reset, and CONFIG too."""
+        self.write_enable = False
+        self.write_mode = WriteMode.NORMAL
+        self.write_protect_pages = 0
+        self.read_protect_pages = 0
+
+    def save(self) -> object:
+        return self._erase, self._read_protect
+
+    def restore(self, state: object) -> None:
+        assert isinstance(state, tuple)
+        self._erase, self.read_protect_pages = state
+
+
+def _check(pages: int) -> None:
+    if pages < 0 or pages >> PAGES:
+        raise ValueError(f"page bitmap 0x{pages:x} has more than {PAGES} pages")
