@@ -30,6 +30,7 @@ class ResetCause(enum.Enum):
     SOFT = "soft"
     LOCKUP = "lockup"
     DEBUG = "debug"
+    SYSTEM_OFF = "wake-up from System OFF"
 
 
 class InterruptLines:
@@ -48,6 +49,14 @@ class InterruptLines:
             sources.discard(source)
         if bool(sources) != before:
             self._set_line(irq, not before)
+
+    def drive_again(self) -> None:
+        """Put the levels on the lines again: a reset of the CPU forgets them, the peripherals may not
+        have.
+        """
+        for irq, sources in self._sources.items():
+            if sources:
+                self._set_line(irq, True)
 
     def save(self) -> object:
         return {irq: set(sources) for irq, sources in self._sources.items()}
@@ -82,6 +91,7 @@ class Peripheral:
         self.inten = 0
         self.shorts = 0
         self.event_bits: dict[int, int] = {}
+        self._event_mask = 0
         self._reset_values: dict[int, int] = {}
         self._shorts: list[tuple[int, int, Task]] = []
         self._shorts_of: dict[int, tuple[tuple[int, Task], ...]] = {}
@@ -102,6 +112,7 @@ class Peripheral:
         self.values[offset] = 0
         self._reset_values[offset] = 0
         self.event_bits[offset] = 1 << (offset - 0x100) // 4
+        self._event_mask |= self.event_bits[offset]
         reader: Callable[[], int] = partial(self.values.__getitem__, offset)
         if on_read is not None:
             reader = partial(self._settled, on_read, offset)
@@ -131,7 +142,7 @@ class Peripheral:
     def interrupts(self, *, inten: bool = False) -> None:
         """Declare INTENSET and INTENCLR, and INTEN for the peripherals that have it."""
         if inten:
-            self.bus.register(self.base + INTEN, self._read_inten, self._write_inten)
+            self.bus.register(self.base + INTEN, self._read_inten, self.set_interrupts)
         self.bus.register(self.base + INTENSET, self._read_inten, self._set_inten)
         self.bus.register(self.base + INTENCLR, self._read_inten, self._clear_inten)
 
@@ -228,16 +239,17 @@ class Peripheral:
     def _read_inten(self) -> int:
         return self.inten
 
-    def _write_inten(self, value: int) -> None:
-        self.inten = value & WORD
+    def set_interrupts(self, value: int) -> None:
+        """Write INTEN; bits without an event stay 0."""
+        self.inten = value & self._event_mask
         self.observed_changed()
         self.update_interrupt()
 
     def _set_inten(self, value: int) -> None:
-        self._write_inten(self.inten | value)
+        self.set_interrupts(self.inten | value)
 
     def _clear_inten(self, value: int) -> None:
-        self._write_inten(self.inten & ~value)
+        self.set_interrupts(self.inten & ~value)
 
     def _read_shorts(self) -> int:
         return self.shorts

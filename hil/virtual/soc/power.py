@@ -1,0 +1,158 @@
+"""POWER: reset reasons, power-fail comparator, System OFF (nRF52840 PS v1.8, 5.3 POWER).
+
+RESETREAS collects reasons until software clears them by writing ones; power-on and brown-out clear it,
+which is how software tells them. GPREGRET survives soft and lockup resets, not pin, watchdog and power
+resets (5.3.6.7 Reset behavior).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from hil.virtual.kernel import Kernel
+from hil.virtual.power.rail import Rail, Watch
+from hil.virtual.soc.bus import Bus
+from hil.virtual.soc.peripheral import INTENCLR, INTENSET, InterruptLines, Peripheral, ResetCause
+
+RESETPIN, DOG, SREQ, LOCKUP, OFF = 1, 2, 4, 8, 1 << 16
+REASONS = {
+    ResetCause.PIN: RESETPIN,
+    ResetCause.WATCHDOG: DOG,
+    ResetCause.SOFT: SREQ,
+    ResetCause.LOCKUP: LOCKUP,
+    ResetCause.DEBUG: SREQ,
+    ResetCause.SYSTEM_OFF: OFF,
+}
+"""CTRL-AP resets as software does."""
+KEEPS_RETAINED = (ResetCause.SOFT, ResetCause.LOCKUP, ResetCause.DEBUG, ResetCause.SYSTEM_OFF)
+POFCON_RESET = 0
+POF_HYSTERESIS = 0.05
+"""VHYST of the power-fail comparator, volts."""
+
+
+class Power(Peripheral):
+    """``pof_warning`` is true while POFCON is on and VDD is below its threshold: NVMC operations are
+    prevented.
+    """
+
+    STATE = ("_watch",)
+
+    def __init__(
+        self, rail: Rail, kernel: Kernel, bus: Bus, lines: InterruptLines, on_system_off: Callable[[], None]
+    ) -> None:
+        super().__init__("POWER", 0x4000_0000, 0, kernel, bus, lines)
+        self._rail = rail
+        self._watch: Watch | None = None
+        self.on_pof_change: Callable[[], None] = _mode
+        """Called when ``pof_warning`` may have changed."""
+        self.task(0x078, _mode)
+        self.task(0x07C, _mode)
+        self.POFWARN = self.event(0x108)
+        self.SLEEPENTER = self.event(0x114)
+        self.SLEEPEXIT = self.event(0x118)
+        # USBDETECTED, USBREMOVED and USBPWRRDY never come: this bench has no USB supply.
+        for offset in (0x11C, 0x120, 0x124):
+            self.event(offset)
+        self.RESETREAS = self.register(0x400, write=self._clear_reasons)
+        self.register(0x428, read_only=True)  # RAMSTATUS
+        self.register(0x438, read_only=True)  # USBREGSTATUS
+        self.register(0x500, read=_nothing, write=partial(_system_off, on_system_off))
+        self.POFCON = self.register(0x510, reset=POFCON_RESET, mask=0xF1F, write=self._write_pofcon)
+        self.GPREGRET = self.register(0x51C, mask=0xFF)
+        self.GPREGRET2 = self.register(0x520, mask=0xFF)
+        self.register(0x578, mask=1)  # DCDCEN
+        self.register(0x580, mask=1)  # DCDCEN0
+        self.register(0x640, read_only=True)  # MAINREGSTATUS: normal voltage mode, supplied on VDD
+        self.RAM = [self._ram_block(0x900 + 0x10 * n) for n in range(9)]
+
+    @property
+    def pof_warning(self) -> bool:
+        return self._watch is not None and self._watch.below
+
+    def reset(self, cause: ResetCause) -> None:
+        reasons = self.values[self.RESETREAS]
+        retained = self.values[self.GPREGRET], self.values[self.GPREGRET2]
+        super().reset(cause)
+        if cause not in (ResetCause.POWER_ON, ResetCause.BROWN_OUT):
+            self.values[self.RESETREAS] = reasons | REASONS[cause]
+        if cause in KEEPS_RETAINED:
+            self.values[self.GPREGRET], self.values[self.GPREGRET2] = retained
+
+    def on_reset(self, cause: ResetCause) -> None:
+        self._compare(0)
+
+    def ram_retained(self, block: int, section: int) -> bool:
+        """Whether a RAM section keeps its content in System OFF (RAM[n].POWER, SnRETENTION)."""
+        return bool(self.values[self.RAM[block]] >> (16 + section) & 1)
+
+    def _ram_block(self, offset: int) -> int:
+        register = self.register(offset, reset=0x0000_FFFF)
+        self.bus.register(self.base + offset + 4, _nothing, partial(self._set_ram, offset))
+        self.bus.register(self.base + offset + 8, _nothing, partial(self._clear_ram, offset))
+        return register
+
+    def _set_ram(self, offset: int, value: int) -> None:
+        self.values[offset] |= value
+
+    def _clear_ram(self, offset: int, value: int) -> None:
+        self.values[offset] &= ~value
+
+    def _clear_reasons(self, value: int) -> None:
+        self.values[self.RESETREAS] &= ~value
+
+    def _write_pofcon(self, value: int) -> None:
+        self.values[self.POFCON] = value & 0xF1F
+        self._compare(value)
+
+    def _compare(self, pofcon: int) -> None:
+        if self._watch is not None:
+            self._rail.unwatch(self._watch)
+            self._watch = None
+        threshold = pofcon >> 1 & 0xF
+        # Values below 4 (1.7 V) are not defined; the comparator is taken at its lowest threshold.
+        if pofcon & 1:
+            self._watch = self._rail.watch(
+                1.7 + 0.1 * (max(threshold, 4) - 4), self._pof_crossed, POF_HYSTERESIS
+            )
+            if self._watch.below:
+                self.fire(self.POFWARN)
+        self.on_pof_change()
+
+    def _pof_crossed(self, below: bool) -> None:
+        if below:
+            self.fire(self.POFWARN)
+        self.on_pof_change()
+
+
+def share_interrupt_registers(bus: Bus, first: Peripheral, second: Peripheral) -> None:
+    """POWER and CLOCK are one block: a write to INTENSET or INTENCLR reaches both, each takes its own
+    bits.
+    """
+
+    def read() -> int:
+        return first.inten | second.inten
+
+    def enable(value: int) -> None:
+        first.set_interrupts(first.inten | value)
+        second.set_interrupts(second.inten | value)
+
+    def disable(value: int) -> None:
+        first.set_interrupts(first.inten & ~value)
+        second.set_interrupts(second.inten & ~value)
+
+    bus.register(first.base + INTENSET, read, enable)
+    bus.register(first.base + INTENCLR, read, disable)
+
+
+def _mode() -> None:
+    """Constant latency and low power differ in wake-up times only, which are not modelled."""
+
+
+def _nothing() -> int:
+    return 0
+
+
+def _system_off(on_system_off: Callable[[], None], value: int) -> None:
+    if value & 1:
+        on_system_off()
