@@ -208,6 +208,43 @@ def goodput_ceiling(
     return Ceiling(goodput, pdu_octets, len(sizes), pdus / events)
 
 
+def shortest_transfer_us(
+    phy: Phy,
+    att_mtu: int,
+    pdu_octets: int,
+    interval_us: int,
+    total_octets: int,
+    *,
+    acl_octets: int | None = MAX_PAYLOAD_OCTETS,
+    encrypted: bool = False,
+    back: Phy | None = None,
+    guard_us: int = 0,
+) -> int:
+    """The least time in us that `total_octets` of attribute values take, from an anchor point to the
+    end of the last PDU, without loss.
+
+    What `goodput_ceiling` is for an endless stream, this is for a transfer of a given size: its last
+    event ends with its last PDU. Same arguments and errors.
+    """
+    goodput_ceiling(phy, att_mtu, pdu_octets, interval_us, acl_octets=acl_octets, guard_us=guard_us)
+    value = att_mtu - ATT_WRITE_HEADER_OCTETS
+    mic = MIC_OCTETS if encrypted else 0
+    whole, rest = divmod(total_octets, value)
+    header = L2CAP_HEADER_OCTETS + ATT_WRITE_HEADER_OCTETS
+    sizes = fragments(value + header, pdu_octets, acl_octets) * whole
+    if rest:
+        sizes += fragments(rest + header, pdu_octets, acl_octets)
+    room = interval_us - guard_us
+    events, used, end = 0, 0, 0
+    for size in sizes:
+        cost = exchange_us(phy, size + mic, back)
+        if used + cost > room:
+            events, used = events + 1, 0
+        end = events * interval_us + used + packet_us(phy, size + mic)
+        used += cost
+    return end
+
+
 def raw_goodput(phy: Phy, pdu_octets: int) -> float:
     """Bytes per second of attribute value with full PDUs one after the other and no event ends.
 

@@ -14,6 +14,7 @@ from hil.ble.airtime import (
     packet_us,
     packets_per_event,
     raw_goodput,
+    shortest_transfer_us,
 )
 
 
@@ -115,3 +116,17 @@ def test_a_pdu_longer_than_the_interval_is_refused() -> None:
         goodput_ceiling(Phy.LE_CODED_S8, 247, 251, 7_500)
     with pytest.raises(ValueError, match="ATT MTU"):
         goodput_ceiling(Phy.LE_1M, 22, 27, 7_500)
+
+
+def test_a_finite_transfer_ends_with_its_last_packet() -> None:
+    one = shortest_transfer_us(Phy.LE_1M, 247, 251, 30_000, 244)
+    assert one == 2088
+    thirteen = shortest_transfer_us(Phy.LE_1M, 247, 251, 30_000, 13 * 244)  # twelve fit the first event
+    assert thirteen == 30_000 + 2088
+
+
+def test_a_long_transfer_approaches_the_ceiling() -> None:
+    total = 1_000_000
+    ceiling = goodput_ceiling(Phy.LE_2M, 498, 251, 15_000).bytes_per_second
+    time_us = shortest_transfer_us(Phy.LE_2M, 498, 251, 15_000, total)
+    assert total / time_us * 1e6 == pytest.approx(ceiling, rel=0.003)
