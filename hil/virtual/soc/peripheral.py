@@ -50,14 +50,6 @@ class InterruptLines:
         if bool(sources) != before:
             self._set_line(irq, not before)
 
-    def drive_again(self) -> None:
-        """Put the levels on the lines again: a reset of the CPU forgets them, the peripherals may not
-        have.
-        """
-        for irq, sources in self._sources.items():
-            if sources:
-                self._set_line(irq, True)
-
     def save(self) -> object:
         return {irq: set(sources) for irq, sources in self._sources.items()}
 

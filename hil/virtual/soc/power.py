@@ -61,7 +61,7 @@ class Power(Peripheral):
         self.POFCON = self.register(0x510, reset=POFCON_RESET, mask=0xF1F, write=self._write_pofcon)
         self.GPREGRET = self.register(0x51C, mask=0xFF)
         self.GPREGRET2 = self.register(0x520, mask=0xFF)
-        self.register(0x578, mask=1)  # DCDCEN
+        self.DCDCEN = self.register(0x578, mask=1)
         self.register(0x580, mask=1)  # DCDCEN0
         self.register(0x640, read_only=True)  # MAINREGSTATUS: normal voltage mode, supplied on VDD
         self.RAM = [self._ram_block(0x900 + 0x10 * n) for n in range(9)]
