@@ -1,0 +1,32 @@
+/* The state of an upload, kept in the two settings pages, so that it goes on after a reboot or a power cut. */
+#ifndef APP_RESUME_H
+#define APP_RESUME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "soc/flash.h"
+
+struct resume {
+    uint32_t image;
+    uint32_t length;    /* of the whole upload */
+    uint8_t sha[32];    /* by which the client names it */
+    uint32_t pages_done; /* whole flash pages written and read back */
+};
+
+/* Reads the upload under way. Returns false where there is none. */
+bool resume_load(struct resume *state);
+
+/* Begins a new one (pages_done 0); the former is forgotten once this one is safe. */
+enum flash_result resume_begin(const struct resume *state);
+
+/* Notes that one more page is done: `pages_done` counts it. */
+enum flash_result resume_advance(uint32_t pages_done);
+
+/* Forgets the upload: complete, erased, or begun anew without a hash. */
+enum flash_result resume_forget(void);
+
+/* Proves that the settings pages can be used: makes the unused one blank. */
+bool resume_check(void);
+
+#endif

@@ -1,0 +1,37 @@
+/* The host's side of the Host Controller Interface for one peripheral with one connection (Core Specification 5.4, Vol 4,
+ * Part E): start-up of the controller, advertising, the connection, and ACL data with flow control. */
+#ifndef BLE_HCI_H
+#define BLE_HCI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct hci_config {
+    uint8_t address[6]; /* random static, least significant byte first, the two top bits set */
+    uint8_t advertising_length; /* 0 to 31 */
+    uint8_t advertising[31];
+    void (*link_changed)(bool connected); /* from the main loop */
+};
+
+/* Opens the transport and starts to reset the controller. `config` must stay. */
+void hci_open(const struct hci_config *config);
+
+/* Does what there is to do: packets received, commands, ACL fragments. To be called whenever the main loop is awake. */
+void hci_poll(uint32_t now_ms);
+
+/* Whether hci_poll() has a packet to take right now. */
+bool hci_has_work(void);
+
+/* True when the controller has been set up: it answered every command of the start-up. */
+bool hci_ready(void);
+
+bool hci_connected(void);
+
+/* Version information of the controller once ready: HCI version (Assigned Numbers) and company identifier. */
+uint8_t hci_controller_version(void);
+uint16_t hci_controller_company(void);
+
+/* Times the controller had to be reset again: no answer, or the two sides lost step. */
+uint32_t hci_restarts(void);
+
+#endif
