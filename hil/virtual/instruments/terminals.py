@@ -21,8 +21,9 @@ class LimitedProfile(Profile):
     zero, where brown-out switches the load off.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, ohms: float = 0.0) -> None:
+        super().__init__(resistance=ohms)
+        self._ohms = ohms
         self.limit = KIT_PEAK_AMPERES
 
     def set_limit(self, amperes: float) -> None:
@@ -30,7 +31,7 @@ class LimitedProfile(Profile):
         self.limit = amperes
         # A rail recomputes its crossings on load changes only for a source that is not ideal; one micro-ohm
         # of output resistance asks for that, and is too little to be seen.
-        self.resistance = 0.0 if amperes >= KIT_PEAK_AMPERES else 1e-6
+        self.resistance = self._ohms or (0.0 if amperes >= KIT_PEAK_AMPERES else 1e-6)
 
     def voltage(self, now: int, current: float) -> float:
         return 0.0 if current > self.limit else super().voltage(now, current)
@@ -45,12 +46,12 @@ class LimitedProfile(Profile):
 
 
 class RailTerminals:
-    """A supply's terminals soldered to `rail`; connecting replaces whatever fed the rail."""
+    """A supply's terminals wired to `rail` by leads of `ohms`; connecting replaces whatever fed the rail."""
 
-    def __init__(self, kernel: Kernel, rail: Rail) -> None:
+    def __init__(self, kernel: Kernel, rail: Rail, ohms: float = 0.0) -> None:
         self._kernel = kernel
         self._rail = rail
-        self._source = LimitedProfile()
+        self._source = LimitedProfile(ohms)
         rail.connect(self._source)
 
     def drive(self, profile: list[tuple[int, float]]) -> None:
@@ -72,7 +73,7 @@ class RailTerminals:
 
     def volts(self) -> float:
         """Voltage at the terminals now."""
-        return self._rail.voltage()
+        return self._rail.voltage() + self._source.resistance * self._rail.current
 
     def amperes(self) -> float:
         """Current out of the terminals now: what the load takes, or nothing from a collapsed output."""
