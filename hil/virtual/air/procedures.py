@@ -152,7 +152,7 @@ class Procedures(Component):
 
     def on_sent(self, opcode: int) -> None:
         """A control PDU of ours was acknowledged."""
-        if opcode == pdu.LL_TERMINATE_IND:
+        if opcode == pdu.LL_TERMINATE_IND and self.leaving_reason is not None:
             self._link.close(self.leaving_reason)
 
     def on_event(self, counter: int) -> None:
@@ -276,6 +276,8 @@ class Procedures(Component):
 
     def received(self, data: bytes) -> None:
         """A new control PDU has arrived, decrypted."""
+        if not data:
+            return
         opcode, payload = data[0], data[1:]
         length = pdu.CONTROL_LENGTHS.get(opcode)
         handler = self._HANDLERS.get(opcode)
