@@ -1,0 +1,116 @@
+"""What a test module writes to be a case of a plan: its id, its sentence, its stages and its figures.
+
+from hil.case import case, stage
+
+@case("XFER-03", "A dropped link resumes from the last confirmed offset", evidence_for=["BRIEF-resume"])
+def test_link_drop_resumes(dut, update, images):
+    with stage("upload"):
+        ...
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import pytest
+
+from hil.errors import InputError
+from hil.run import recorder
+
+MARKER = "hil_case"
+
+_ID = re.compile(r"[A-Z][A-Z0-9]*(-[A-Z0-9]+)+")
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class CaseInfo:
+    """What is known of a case before it runs."""
+
+    id: str
+    sentence: str
+    evidence_for: tuple[str, ...]
+    needs: tuple[str, ...]
+
+
+def case(
+    id: str, sentence: str, *, evidence_for: Sequence[str] = (), needs: Sequence[str] = ()
+) -> Callable[[_Function], _Function]:
+    """Make a pytest function a case.
+
+    `id` is capitals, digits and dashes, such as XFER-03, and unique in a plan. `sentence` says what holds when the case
+    passes, in one sentence for a reader who does not know the test. `evidence_for` names requirements. `needs` names
+    capabilities of the bench and `device.` features (hil.rig.schema.RigFile.capabilities); a bench without one of them
+    skips the case and says so.
+
+    Raises InputError when the id or the sentence is malformed.
+    """
+    if _ID.fullmatch(id) is None:
+        raise InputError(f'case id "{id}": expected capitals, digits and dashes, such as XFER-03')
+    if not sentence.strip() or "\n" in sentence:
+        raise InputError(f"case {id}: expected one sentence on one line")
+    info = CaseInfo(id, sentence.strip(), tuple(evidence_for), tuple(needs))
+
+    def mark(function: _Function) -> _Function:
+        marked: _Function = getattr(pytest.mark, MARKER)(info)(function)
+        return marked
+
+    return mark
+
+
+def info_of(item: pytest.Item) -> CaseInfo | None:
+    """The case that `item` runs, or None when it is a plain test."""
+    marker = item.get_closest_marker(MARKER)
+    return marker.args[0] if marker is not None else None
+
+
+@contextmanager
+def stage(name: str) -> Iterator[None]:
+    """A named part of a case: shown live, and with its place in time in the report."""
+    with recorder.current().stage(name):
+        yield
+
+
+def progress(done: int, total: int) -> None:
+    """Tell how far the present stage is, both in bytes; the rate is reckoned from the bench's clock."""
+    recorder.current().progress(done, total)
+
+
+def measured(name: str, value: float, unit: str) -> None:
+    """Keep a figure of this case, such as ("duration", 12.5, "s"), in its result and in the report."""
+    recorder.current().measured(name, value, unit)
+
+
+def throughput(
+    *,
+    kind: str,
+    phy: str,
+    mtu: int,
+    data_length: int,
+    interval_ms: float,
+    payload_bytes: int,
+    seconds: float,
+    ceiling_bytes_per_second: float,
+) -> None:
+    """Keep a measured throughput: a line of throughput.csv and a bar of the report's plot.
+
+    `kind` says what was measured (link, device, dfu). `mtu` is the ATT MTU and `data_length` the link layer's payload,
+    bytes. `seconds` is bench time. `ceiling_bytes_per_second` is the closed form that the figure is held against.
+    """
+    recorder.current().throughput(
+        {
+            "kind": kind,
+            "phy": phy,
+            "mtu": mtu,
+            "data_length": data_length,
+            "interval_ms": interval_ms,
+            "payload_bytes": payload_bytes,
+            "seconds": round(seconds, 6),
+            "bytes_per_second": round(payload_bytes / seconds, 1) if seconds > 0 else 0.0,
+            "ceiling_bytes_per_second": round(ceiling_bytes_per_second, 1),
+        }
+    )

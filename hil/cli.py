@@ -1,0 +1,305 @@
+"""The `hil` command. Every error of the user's is one line and exit 2; see hil.errors for the exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from hil import __version__
+from hil.errors import BenchError, HilError, InputError
+
+INTERRUPTED = 130
+
+# What a mistake on the command line raises. Typer brings a copy of click of its own or uses the installed one,
+# depending on its version; this finds the class in either.
+_UsageError: Any = next(each for each in typer.BadParameter.__mro__ if each.__name__ == "ClickException")
+
+app = typer.Typer(
+    help="Hardware-in-the-loop tests for firmware updates over Bluetooth LE.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+firmware_app = typer.Typer(help="The bundled firmware.", no_args_is_help=True, rich_markup_mode=None)
+image_app = typer.Typer(
+    help="MCUboot images: sign, read, break in a named way.", no_args_is_help=True, rich_markup_mode=None
+)
+rigs_app = typer.Typer(
+    help="Rig files: what a bench consists of.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(firmware_app, name="firmware")
+app.add_typer(image_app, name="image")
+app.add_typer(rigs_app, name="rigs")
+
+RigOption = Annotated[str, typer.Option("--rig", metavar="NAME|FILE", help="The bench to run on.")]
+ImageArgument = Annotated[Path, typer.Argument(metavar="IMAGE", help="An MCUboot image (.bin or .hex).")]
+OutOption = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Where to write the image.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"hil {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _hil(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Hardware-in-the-loop tests for firmware updates over Bluetooth LE."""
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": False})
+def run(
+    context: typer.Context,
+    rig: RigOption = "virtual",
+    plan: Annotated[str, typer.Option("--plan", metavar="NAME|FILE", help="Which cases to run.")] = "smoke",
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Make the run folder in DIR.  [default: reports]"),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option("--seed", min=0, max=2**48 - 1, help="Seed of the run.  [default: the plan's]"),
+    ] = None,
+    case: Annotated[
+        list[str] | None, typer.Option("--case", metavar="ID", help="Run only this case; repeatable.")
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", "-n", min=1, max=64, help="Cases side by side.  [default: the plan's]"),
+    ] = None,
+    defect: Annotated[str | None, typer.Option("--defect", hidden=True)] = None,
+) -> None:
+    """Run a plan, show its progress, and write a run folder, whose path is the last line printed.
+
+    What follows -- goes to pytest. Exit code: 0 all held, 1 the device broke a requirement, 2 the input is wrong,
+    3 the bench failed, 130 interrupted.
+    """
+    from hil.run import start
+
+    asked = start.Asked(rig, plan, out, seed, tuple(case or ()), workers, defect, tuple(context.args))
+    code, folder = start.run(asked)
+    typer.echo(folder)
+    raise typer.Exit(code)
+
+
+@firmware_app.command("build")
+def firmware_build(
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Copy the results into DIR.")
+    ] = None,
+    variant: Annotated[
+        str, typer.Option("--variant", help="Signature algorithm and encryption of the bootloader.")
+    ] = "p256",
+) -> None:
+    """Build the bundled bootloader and application from source; the same sources give the same bits."""
+    from hil.run import firmware
+
+    result = firmware.build(sys.stdout, variant=variant, out=out)
+    for program in (result.boot, result.application):
+        if program is not None:
+            typer.echo(
+                f"{program.name:5} {program.flash:7} bytes of flash {program.ram:6} of RAM at 0x{program.address:05x}"
+                f"  sha256 {program.sha256}  {program.hex_path}"
+            )
+
+
+@image_app.command("sign")
+def image_sign(
+    payload: Annotated[
+        Path,
+        typer.Argument(metavar="PAYLOAD", help="The application, from its vector table on (.bin or .hex)."),
+    ],
+    key: Annotated[Path, typer.Option("--key", metavar="PEM", help="Private key, P-256 or Ed25519.")],
+    version: Annotated[str, typer.Option("--version", metavar="X.Y.Z+B", help="The image's version.")],
+    out: OutOption,
+    counter: Annotated[
+        int | None, typer.Option("--security-counter", min=0, max=2**32 - 1, help="Security counter.")
+    ] = None,
+    vendor: Annotated[
+        str | None, typer.Option("--vendor", metavar="UUID", help="Vendor id that the device checks.")
+    ] = None,
+    device_class: Annotated[
+        str | None, typer.Option("--class", metavar="UUID", help="Class id that the device checks.")
+    ] = None,
+) -> None:
+    """Sign an application as an MCUboot image; the same input gives the same bytes."""
+    from hil.image.keys import load_key
+    from hil.image.mcuboot import ImageVersion
+    from hil.image.sign import sign_image
+
+    signed = sign_image(
+        _read_binary(payload),
+        load_key(key),
+        ImageVersion.parse(version),
+        security_counter=counter,
+        vendor=_uuid(vendor, "--vendor"),
+        device_class=_uuid(device_class, "--class"),
+        name=str(payload),
+    )
+    _write(out, signed.data)
+    typer.echo(f"{out}: {len(signed.data)} bytes, version {signed.version}, hash {signed.hash.hex()}")
+
+
+@image_app.command("info")
+def image_info(
+    image: ImageArgument,
+    key: Annotated[
+        Path | None, typer.Option("--key", metavar="PEM", help="Also verify the signature by this key.")
+    ] = None,
+) -> None:
+    """Say what an image contains, and whether its hash holds, as JSON."""
+    from hil.image import info
+    from hil.image.keys import load_key
+
+    told = info.image_info(_read_binary(image), str(image), load_key(key) if key is not None else None)
+    typer.echo(json.dumps(told, indent=2, default=str))
+
+
+@image_app.command("mutate")
+def image_mutate(
+    image: ImageArgument,
+    mutation: Annotated[
+        str, typer.Argument(metavar="MUTATION", help="What to break; `list` names them all.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Where to write the image.")
+    ] = None,
+) -> None:
+    """Break an image in a named way, as an attacker without the key could."""
+    from hil.image.mutate import MUTATIONS, mutate_image
+
+    if mutation == "list":
+        for each in MUTATIONS.values():
+            typer.echo(f"{each.name:24} {each.sentence}")
+        return
+    if out is None:
+        raise InputError("hil image mutate: give --out FILE")
+    broken = mutate_image(_read_binary(image), mutation)
+    _write(out, broken)
+    typer.echo(f"{out}: {len(broken)} bytes, {MUTATIONS[mutation].sentence}")
+
+
+@rigs_app.command("list")
+def rigs_list() -> None:
+    """List the rig files that can be given by name."""
+    from hil.rig import files
+
+    for name in files.names():
+        rig = files.load(name)
+        typer.echo(f"{rig.name:20} {rig.bench:8} {rig.description}")
+
+
+@rigs_app.command("show")
+def rigs_show(
+    rig: Annotated[str, typer.Argument(metavar="NAME|FILE")] = "virtual",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show a rig file as it is understood, with every default."""
+    from hil.rig import files
+
+    opened = files.load(rig)
+    if as_json:
+        typer.echo(opened.model_dump_json(indent=2, by_alias=True))
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"[bold]{escape(opened.name)}[/] ({opened.bench} bench)  {escape(opened.description)}")
+    console.print(f"can: {', '.join(sorted(opened.capabilities()))}")
+    slots = Table("image", "role", "start", "size")
+    for slot in opened.device.slots:
+        slots.add_row(str(slot.image), slot.role, f"0x{slot.start:05x}", f"0x{slot.size:05x}")
+    console.print(slots)
+    console.print_json(opened.model_dump_json(by_alias=True, exclude_none=True))
+
+
+@rigs_app.command("check")
+def rigs_check(
+    rig: Annotated[str, typer.Argument(metavar="NAME|FILE")] = "virtual",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Ask each instrument who it is, and say what is wrong. Leaves the supply off."""
+    from hil.rig import check, files
+
+    found = check.check(files.load(rig))
+    if as_json:
+        typer.echo(json.dumps([vars(each) for each in found], indent=2))
+    else:
+        table = Table("instrument", "", "says", "took", show_lines=False)
+        for each in found:
+            table.add_row(
+                each.instrument,
+                "ok" if each.ok else "FAILED",
+                escape(each.text),
+                f"{each.wall_seconds:.2f} s",
+            )
+        Console(highlight=False).print(table)
+    if not all(each.ok for each in found):
+        raise typer.Exit(BenchError.exit_code)
+
+
+def _read_binary(path: Path) -> bytes:
+    """The content of a .bin or .hex file. Raises InputError."""
+    try:
+        if path.suffix.lower() not in (".hex", ".ihex"):
+            return path.read_bytes()
+        text = path.read_text(encoding="ascii")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not an Intel HEX file: it holds other than ASCII characters") from None
+    from hil.image.hexfile import binary_of
+
+    return binary_of(text, str(path))
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _uuid(text: str | None, option: str) -> UUID | None:
+    try:
+        return UUID(text) if text is not None else None
+    except ValueError:
+        raise InputError(f'{option}: expected a UUID, got "{text}"') from None
+
+
+def main() -> None:
+    """Entry point of the `hil` command."""
+    try:
+        code = app(standalone_mode=False)
+    except HilError as error:
+        _complain(str(error))
+        code = error.exit_code
+    except typer.Abort:
+        code = INTERRUPTED
+    except _UsageError as error:
+        _complain(error.format_message())
+        code = InputError.exit_code
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output went away; the interpreter must not complain of it once more when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = BenchError.exit_code
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _complain(text: str) -> None:
+    for line in text.splitlines():
+        typer.echo(f"hil: {line}", err=True)

@@ -1,0 +1,71 @@
+"""Opens the instrument that a rig file names. A new driver is a file of its own and a line in one of these functions.
+
+Drivers are imported when a rig asks for them: their third-party stacks take time to load, and a bench that has no
+probe needs no pyOCD.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hil.rig.schema import CentralFile, ConsoleFile, ProbeFile, SupplyFile
+
+if TYPE_CHECKING:
+    from hil.ble.central import Central
+    from hil.ble.radio import PacketCapture
+    from hil.console.serial import SerialConsole
+    from hil.probe.base import Probe
+    from hil.supply.base import Supply
+
+
+def open_probe(file: ProbeFile) -> Probe:
+    """The debug probe. Raises BenchError when it is not there."""
+    from hil.probe.pyocd import PyocdProbe
+
+    return PyocdProbe(
+        target=file.target, unique_id=file.unique_id, frequency=file.frequency, auto_unlock=file.auto_unlock
+    )
+
+
+def open_supply(file: SupplyFile) -> Supply:
+    """The power supply, within the rig file's limits. Raises BenchError when it is not there."""
+    from hil.supply.scpi import ScpiSupply
+
+    return ScpiSupply(
+        file.resource,
+        max_volts=file.max_volts,
+        max_amperes=file.max_amperes,
+        channel=file.channel,
+        timeout_s=file.timeout_seconds,
+    )
+
+
+def open_console(file: ConsoleFile, log: Path | None) -> SerialConsole:
+    """The serial console; what the device prints is appended to `log`. Raises BenchError when the port is not there."""
+    from hil.console.serial import open_console as open_serial
+
+    return open_serial(file.port, file.baud, log=log)
+
+
+async def open_central(file: CentralFile) -> Central:
+    """The Bluetooth LE adapter. Raises BenchError when it is not there."""
+    from hil.ble.central import Central
+    from hil.ble.radio import DEFAULT_ADDRESS, Radio
+
+    if file.driver == "os" or file.transport is None:
+        return Central(None)
+    address = file.address or DEFAULT_ADDRESS
+    if file.transport.startswith("hil:"):
+        from hil.rig.virtual import open_virtual_transport
+
+        return Central(await Radio.open(open_virtual_transport(file.transport), address))
+    return Central(await Radio.open(file.transport, address))
+
+
+def open_capture(path: Path) -> AbstractContextManager[PacketCapture]:
+    """A btsnoop file that Wireshark opens, for `Central.capture_to`."""
+    from hil.ble.btsnoop import BtsnoopFile
+
+    return BtsnoopFile(path)

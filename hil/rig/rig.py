@@ -1,0 +1,313 @@
+"""An open rig: the instruments of a bench, one case at a time, and a safe state on every way out."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from hil.errors import BenchError, HilError
+from hil.rig import drivers
+from hil.rig.bench import Bench
+from hil.rig.faults import Faults
+from hil.rig.power_log import LoggedSupply
+from hil.rig.schema import RigFile
+
+if TYPE_CHECKING:
+    from hil.ble.central import Central
+    from hil.console.serial import SerialConsole
+    from hil.probe.base import Probe
+
+T = TypeVar("T")
+
+SERIAL_LOG = "serial.log"
+CAPTURE = "link.btsnoop"
+POWER_TRACE = "power.csv"
+
+
+class Rig:
+    """The instruments of a bench. A case begins with `begin_case` and ends with `end_case`; in between the
+    instruments are there, opened at their first use.
+
+    An instrument that the rig file does not have, or that is used outside of a case, raises BenchError.
+    """
+
+    def __init__(self, file: RigFile, bench: Bench) -> None:
+        self.file = file
+        self._bench = bench
+        self._folder: Path | None = None
+        self._in_case = False
+        self._probe: Probe | None = None
+        self._supply: LoggedSupply | None = None
+        self._console: SerialConsole | None = None
+        self._central: Central | None = None
+        self._capture: contextlib.ExitStack | None = None
+
+    @property
+    def name(self) -> str:
+        """The rig's name."""
+        return self.file.name
+
+    @property
+    def kind(self) -> str:
+        """Bench kind: virtual or real."""
+        return self.file.bench
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """What a case may need and this rig has."""
+        return self.file.capabilities()
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop of the present case."""
+        return self._bench.loop
+
+    @property
+    def faults(self) -> Faults | None:
+        """Faults beyond the reach of instruments; None when this bench cannot or the rig file says so."""
+        return self._bench.faults if "faults" in self.capabilities else None
+
+    def run(self, main: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine to its end, on the bench's clock. Only the thread that runs the tests may call this."""
+        return self._bench.run(main)
+
+    def clock(self) -> float:
+        """Bench time since the case began, s."""
+        return self._bench.seconds()
+
+    def sleep(self, seconds: float) -> None:
+        """Let bench time pass: on a virtual bench no time of yours does."""
+        self._bench.sleep(seconds)
+
+    # ---- Instruments ----
+
+    @property
+    def probe(self) -> Probe:
+        """The debug probe."""
+        if self._probe is None:
+            self._probe = drivers.open_probe(_present(self.file.probe, "probe", self._in_case))
+        return self._probe
+
+    @property
+    def supply(self) -> LoggedSupply:
+        """The power supply."""
+        if self._supply is None:
+            table = _present(self.file.supply, "supply", self._in_case)
+            path = self._folder / POWER_TRACE if self._folder is not None else None
+            self._supply = LoggedSupply(drivers.open_supply(table), self.clock, path)
+        return self._supply
+
+    @property
+    def console(self) -> SerialConsole:
+        """The serial console."""
+        if self._console is None:
+            table = _present(self.file.console, "console", self._in_case)
+            log = self._folder / SERIAL_LOG if self._folder is not None else None
+            self._console = drivers.open_console(table, log)
+            self._console.attach(self.loop)
+        return self._console
+
+    @property
+    def central(self) -> Central:
+        """The Bluetooth LE adapter."""
+        if self._central is None:
+            table = _present(self.file.central, "central", self._in_case)
+            self._central = self.run(drivers.open_central(table))
+            if self._folder is not None and self._central.controls_link:
+                self._capture = contextlib.ExitStack()
+                capture = self._capture.enter_context(drivers.open_capture(self._folder / CAPTURE))
+                self._central.capture_to(capture)
+        return self._central
+
+    # ---- Cases ----
+
+    def begin_case(self, case_id: str, seed: int, folder: Path | None = None) -> None:
+        """Make the bench ready: a fresh virtual bench from `seed`, or a real one with the device's power off.
+
+        Logs and captures go to `folder`. Raises BenchError when an instrument does not answer.
+        """
+        self.end_case(failed=False)
+        self._folder = folder
+        self._bench.begin(seed)
+        self._in_case = True
+        if self.file.supply is not None:
+            self.supply.off()
+            self.supply.set_volts(self.file.supply.nominal_volts)
+        if self.file.console is not None:
+            self.console.pump()
+
+    def end_case(self, *, failed: bool) -> dict[str, Any]:
+        """Close everything, power off. With `failed`, the device's flash is kept for the one who looks for the reason.
+
+        Returns what the case's record should hold besides. Raises the first BenchError after all is closed.
+        """
+        if not self._in_case:
+            return {}
+        self._in_case = False
+        notes: dict[str, Any] = {}
+        trouble: list[Exception] = []
+        if failed:
+            with _collecting(trouble):
+                self._keep_flash(notes)
+        with _collecting(trouble):
+            notes |= self._bench.notes()
+        trouble += self._close_all()
+        with _collecting(trouble):
+            self._bench.end()
+        self._folder = None
+        if trouble:
+            raise _as_bench_error(trouble[0])
+        return notes
+
+    def safe_state(self) -> None:
+        """Output off, link closed, everything let go of. Never raises but BenchError for a supply that stays on."""
+        self._in_case = False
+        trouble = self._close_all()
+        with _collecting(trouble):
+            self._bench.end()
+        if trouble:
+            raise _as_bench_error(trouble[0])
+
+    def identify(self) -> dict[str, Callable[[], str]]:
+        """For each instrument in the rig file, what asks it who it is."""
+        asks: dict[str, Callable[[], str]] = {}
+        if self.file.supply is not None:
+            asks["supply"] = self._identify_supply
+        if self.file.probe is not None:
+            asks["probe"] = self._identify_probe
+        if self.file.console is not None:
+            asks["console"] = self._identify_console
+        if self.file.central is not None:
+            asks["central"] = self._identify_central
+        return asks
+
+    def _identify_supply(self) -> str:
+        return self.supply.identity()
+
+    def _identify_probe(self) -> str:
+        # A probe can say who the target is only while the target has power.
+        if self.file.supply is not None:
+            self.supply.on()
+        return self.probe.identity()
+
+    def _identify_console(self) -> str:
+        self.console.pump()
+        table = self.file.console
+        return f"{table.port} open at {table.baud} bit/s" if table is not None else ""
+
+    def _identify_central(self) -> str:
+        table = self.file.central
+        controls = self.central.controls_link
+        where = (table.transport or table.adapter or "default adapter") if table is not None else ""
+        return f"{where} answers; PHY, data length and interval {'can' if controls else 'cannot'} be set"
+
+    def _keep_flash(self, notes: dict[str, Any]) -> None:
+        """Read the flash of a device that failed, as it is."""
+        if self._folder is None or self.file.probe is None:
+            return
+        try:
+            data = self.probe.read(0, self.file.device.flash_size)
+        except HilError as error:
+            # A locked or lifeless chip is no reason to lose the rest of the record.
+            notes["flash"] = f"could not be read: {error}"
+            return
+        (self._folder / "flash.bin").write_bytes(data)
+
+    def _close_all(self) -> list[Exception]:
+        trouble: list[Exception] = []
+        with _shielded():
+            supply, self._supply = self._supply, None
+            central, self._central = self._central, None
+            probe, self._probe = self._probe, None
+            console, self._console = self._console, None
+            capture, self._capture = self._capture, None
+            # The supply first: whatever else goes wrong, the output must be off.
+            if supply is not None:
+                for step in (supply.safe_off, supply.save, supply.close):
+                    with _collecting(trouble):
+                        step()
+            if central is not None:
+                with _collecting(trouble):
+                    self.run(central.close())
+            if capture is not None:
+                with _collecting(trouble):
+                    capture.close()
+            if probe is not None:
+                with _collecting(trouble):
+                    probe.close()
+            if console is not None:
+                with _collecting(trouble):
+                    console.close()
+        return trouble
+
+
+@contextlib.contextmanager
+def open_rig(file: RigFile) -> Iterator[Rig]:
+    """A rig, brought into its safe state however the block is left."""
+    rig = Rig(file, _bench_for(file))
+    last_resort = rig.safe_state  # for an interpreter that ends without the block having been left
+    atexit.register(last_resort)
+    try:
+        yield rig
+    finally:
+        atexit.unregister(last_resort)
+        rig.safe_state()
+
+
+def _bench_for(file: RigFile) -> Bench:
+    if file.bench == "real":
+        from hil.rig.real import RealBench
+
+        return RealBench()
+    from hil.rig.virtual import VirtualBench
+
+    return VirtualBench(file)
+
+
+def _present(table: T | None, name: str, in_case: bool) -> T:
+    if table is None:
+        raise BenchError(f'this rig has no [{name}]: a case that uses it says so by needs=["{name}"]')
+    if not in_case:
+        raise BenchError(f"the {name} was used outside of a case")
+    return table
+
+
+def _as_bench_error(error: Exception) -> BenchError:
+    if isinstance(error, BenchError):
+        return error
+    return BenchError(f"closing the bench: {type(error).__name__}: {error}")
+
+
+@contextlib.contextmanager
+def _collecting(trouble: list[Exception]) -> Iterator[None]:
+    """One step of a shutdown: its trouble is kept, and the next step is taken."""
+    try:
+        yield
+    except Exception as error:
+        trouble.append(error)
+
+
+@contextlib.contextmanager
+def _shielded() -> Iterator[None]:
+    """A second Ctrl-C must not leave the output on: it is taken when the block is done."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pending: list[int] = []
+    before = {
+        number: signal.signal(number, lambda n, _: pending.append(n))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if pending:
+        raise KeyboardInterrupt

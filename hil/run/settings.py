@@ -1,0 +1,41 @@
+"""What was asked of a run, by `hil run` or by pytest's own command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from hil.rig import files
+from hil.run import plan as plans
+from hil.run.plan import Plan
+
+DEFAULT_SEED = 1
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The rig, plan and seed of a run, as given; `cases` are the ids, if only some were asked for."""
+
+    rig: str = files.DEFAULT
+    plan: str | None = None
+    seed: int = DEFAULT_SEED
+    cases: tuple[str, ...] = field(default=())
+
+
+def of(config: pytest.Config) -> Settings:
+    """Read them from pytest's options. Raises InputError when the plan cannot be read."""
+    name = config.getoption("hil_plan")
+    seed = config.getoption("hil_seed")
+    if seed is None:
+        plan = plan_of(config)
+        seed = plan.seed if plan is not None else DEFAULT_SEED
+    return Settings(
+        config.getoption("hil_rig") or files.DEFAULT, name, seed, tuple(config.getoption("hil_case"))
+    )
+
+
+def plan_of(config: pytest.Config) -> Plan | None:
+    """The plan that the options name, or None. Raises InputError."""
+    name = config.getoption("hil_plan")
+    return plans.load(name) if name else None

@@ -1,0 +1,159 @@
+"""Pytest hooks of the one process that writes the run folder."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib import metadata
+from typing import Any
+
+import pytest
+
+from hil import __version__
+from hil.report import html
+from hil.rig.schema import RigFile
+from hil.run import live
+from hil.run.folder import RunFolder
+from hil.run.plan import Plan
+from hil.run.recorder import Row
+from hil.run.settings import Settings
+
+OUTCOMES = ("passed", "failed", "error", "skipped")
+
+_RECORDED_PACKAGES = (
+    "bleak",
+    "bumble",
+    "imgtool",
+    "pyocd",
+    "pyserial",
+    "pytest",
+    "pytest-html",
+    "pyvisa",
+    "pyvisa-py",
+    "smp",
+    "unicorn",
+    "ziglang",
+)
+
+
+def exit_code_for(outcomes: Iterable[str]) -> int:
+    """The exit code of a run: 0 all held, 1 the device broke a requirement, 3 the bench failed.
+
+    Where both happened the device's failure is told: it stands, whatever the bench did elsewhere.
+    """
+    counts = Counter(outcomes)
+    if counts["failed"]:
+        return 1
+    return 3 if counts["error"] else 0
+
+
+class RunWriter:
+    """Keeps the record of one run."""
+
+    def __init__(self, folder: RunFolder, settings: Settings, rig: RigFile, plan: Plan | None) -> None:
+        self.folder = folder
+        self.results: list[Row] = []
+        self.workers = 1
+        self._began = time.perf_counter()
+        self._interrupted = False
+        self._record: Row = {
+            "schema": 1,
+            "state": "running",
+            "plan": plan.name if plan is not None else None,
+            "rig": rig.name,
+            "bench": rig.bench,
+            "device": rig.device.name,
+            "seed": settings.seed,
+            "settings": {"rig": settings.rig, "plan": settings.plan, "cases": list(settings.cases)},
+            "versions": _versions(),
+            "host": {
+                "system": platform.system(),
+                "release": platform.release(),
+                "machine": platform.machine(),
+                "python": platform.python_version(),
+            },
+            "started": _now(),
+        }
+        folder.write_text("rig.json", rig.model_dump_json(indent=2, by_alias=True) + "\n")
+        folder.write_run(self._record)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Add the result of a case that has ended."""
+        result: Row | None = getattr(report, "hil_result", None)
+        if result is not None:
+            self.folder.append_result(result)
+            self.results.append(result)
+
+    def pytest_keyboard_interrupt(self) -> None:
+        """Mark the run as cut short."""
+        self._interrupted = True
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """Write the summary."""
+        self.finish()
+
+    def pytest_html_report_title(self, report: Any) -> None:
+        """Name the report."""
+        report.title = f"{self._record['plan'] or 'cases'} on {self._record['rig']}"
+
+    def pytest_html_results_table_header(self, cells: list[str]) -> None:
+        """Name the columns."""
+        cells[:] = html.table_header()
+
+    def pytest_html_results_table_row(self, report: pytest.TestReport, cells: list[str]) -> None:
+        """Show a case by its id and sentence."""
+        properties = dict(report.user_properties)
+        cells[:] = html.table_row(report.nodeid, properties, cells)
+
+    def pytest_html_results_summary(self, prefix: list[str]) -> None:
+        """Put our own summary on top."""
+        prefix.append(html.summary(self._record, self.results, self.folder.path))
+
+    @property
+    def record(self) -> Row:
+        """What run.json holds."""
+        return self._record
+
+    def finish(self) -> None:
+        """Write what is known of the run, whole or cut short."""
+        counts = Counter(result["outcome"] for result in self.results)
+        bench_seconds = sum(result["seconds"] for result in self.results)
+        wall_seconds = time.perf_counter() - self._began
+        images: Row = {}
+        unmodelled: Counter[str] = Counter()
+        for result in self.results:
+            images.update(result["images"])
+            unmodelled.update(result["notes"].get("unmodelled", {}))
+        self._record |= {
+            "state": "interrupted" if self._interrupted else "finished",
+            "ended": _now(),
+            "workers": self.workers,
+            "counts": {outcome: counts[outcome] for outcome in OUTCOMES},
+            "exit_code": 130 if self._interrupted else exit_code_for(counts.elements()),
+            "bench_seconds": round(bench_seconds, 6),
+            "wall_seconds": round(wall_seconds, 3),
+            "images": images,
+            "unmodelled": dict(sorted(unmodelled.items())),
+        }
+        self.folder.write_run(self._record)
+        self.folder.write_throughput(row for result in self.results for row in result["throughput"])
+        live.clear(self.folder.path)
+
+
+def _versions() -> Row:
+    found = {"hil": __version__}
+    for package in _RECORDED_PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
