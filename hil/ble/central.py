@@ -49,14 +49,27 @@ class Seen:
         return self.advertisement.service_uuids
 
 
+class _LinkEnd:
+    """bleak's disconnect callback of one client."""
+
+    def __init__(self) -> None:
+        self.happened = asyncio.Event()
+        self.callbacks: list[Callable[[], None]] = []
+
+    def __call__(self, client: BleakClient) -> None:
+        self.happened.set()
+        for callback in self.callbacks:
+            callback()
+
+
 class Connection:
     """A connection to a device: its GATT client (bleak's API) and its link."""
 
-    def __init__(self, client: BleakClient, link: Link, peer: Seen, gone: asyncio.Event) -> None:
+    def __init__(self, client: BleakClient, link: Link, peer: Seen, end: _LinkEnd) -> None:
         self.client = client
         self.link = link
         self.peer = peer
-        self._gone = gone
+        self._end = end
 
     @property
     def is_connected(self) -> bool:
@@ -65,9 +78,16 @@ class Connection:
     async def wait_disconnected(self, timeout_s: float) -> None:
         """Wait until the link is down. Raises DeviceError if it is still up after `timeout_s`."""
         try:
-            await asyncio.wait_for(self._gone.wait(), timeout_s)
+            await asyncio.wait_for(self._end.happened.wait(), timeout_s)
         except TimeoutError:
             raise DeviceError(f"{self.peer.address}: the link is still up after {timeout_s:g} s") from None
+
+    def on_disconnect(self, callback: Callable[[], None]) -> None:
+        """Call `callback` when the link ends, whoever ends it; at once if it has ended."""
+        if self._end.happened.is_set():
+            callback()
+        else:
+            self._end.callbacks.append(callback)
 
     async def disconnect(self) -> None:
         """Terminate the link; harmless when it is down."""
@@ -142,7 +162,6 @@ class Central:
         services: list[str] | None = None,
         timeout_s: float = 10.0,
         attempts: int = 3,
-        on_disconnect: Callable[[], None] | None = None,
     ) -> Connection:
         """Connect, exchange the MTU, discover (only `services`, if given), and set up the link.
 
@@ -162,15 +181,15 @@ class Central:
             "supervision_timeout_ms": supervision_timeout_ms,
         }
         for attempt in range(1, attempts + 1):
-            gone = asyncio.Event()
-            client = self._client(peer, services, timeout_s, options, _OnDisconnect(gone, on_disconnect))
+            end = _LinkEnd()
+            client = self._client(peer, services, timeout_s, options, end)
             try:
                 await client.connect()
                 break
             except (BleakError, TimeoutError) as error:
                 if attempt == attempts:
                     raise DeviceError(f"{peer.address}: cannot be connected to: {error}") from error
-        connection = Connection(client, await _link_of(client), peer, gone)
+        connection = Connection(client, await _link_of(client), peer, end)
         try:
             if data_length is not None:
                 await connection.link.set_data_length(data_length)
@@ -210,17 +229,6 @@ class Central:
             backend=self.radio.client_backend,
             **options,
         )
-
-
-class _OnDisconnect:
-    def __init__(self, gone: asyncio.Event, then: Callable[[], None] | None) -> None:
-        self._gone = gone
-        self._then = then
-
-    def __call__(self, client: BleakClient) -> None:
-        self._gone.set()
-        if self._then is not None:
-            self._then()
 
 
 @asynccontextmanager

@@ -1,0 +1,1 @@
+"""Device firmware update: SMP clients, their transports, and the transfer engine."""
