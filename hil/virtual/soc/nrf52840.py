@@ -5,6 +5,7 @@ debugger.
 from __future__ import annotations
 
 import logging
+import struct
 from collections.abc import Callable, Sequence
 
 from hil.virtual.debugport import TargetBusError
@@ -16,12 +17,21 @@ from hil.virtual.soc.approtect import Approtect
 from hil.virtual.soc.bus import Bus
 from hil.virtual.soc.clock import Clock
 from hil.virtual.soc.coresight import CoreSight
-from hil.virtual.soc.cpu import Cpu
+from hil.virtual.soc.cpu import BUS_RANGES, Cpu
 from hil.virtual.soc.easydma import EasyDma
 from hil.virtual.soc.egu import Egu
 from hil.virtual.soc.gpio import Gpio
 from hil.virtual.soc.gpiote import Gpiote
-from hil.virtual.soc.memory import FLASH_PAGE, FLASH_SIZE, UICR_BASE, UICR_SIZE, BusFault, Memory
+from hil.virtual.soc.memory import (
+    FLASH_PAGE,
+    FLASH_SIZE,
+    RAM_BASE,
+    RAM_SIZE,
+    UICR_BASE,
+    UICR_SIZE,
+    BusFault,
+    Memory,
+)
 from hil.virtual.soc.nvm import WriteMode
 from hil.virtual.soc.nvmc import ERASE_ALL, Kind, Nvmc, PofMode
 from hil.virtual.soc.peripheral import InterruptLines, Peripheral, ResetCause
@@ -52,6 +62,10 @@ RAM_LOSS_VOLTS = 1.2
 POWER_UP = 1 * TICKS_PER_MS
 WORD_WRITE = 41 * TICKS_PER_US
 FIRST_OUTSIDE_MEMORY = 0x4000_0000
+READY_POLL = TICKS_PER_MS // 2
+"""Code in RAM that polls NVMC.READY during an erase advances in steps of this, instead of 100,000 reads."""
+LOCKUP_RESET = TICKS_PER_MS
+"""From lockup to the next instruction: a blank chip resets itself over and over at this pace."""
 
 # Currents in amperes, 3 V, from 5.2.1 Current consumption; flash operations are not specified and taken as
 # measured on comparable chips.
@@ -131,6 +145,7 @@ class Soc:
         self.approtect = Approtect(self.uicr, self.revision.hardened_approtect, *common)
         self.acl = Acl(*common, on_change=self._acl_changed)
         self.nvmc = Nvmc(self.name, self, self._write_protected, *common)
+        bus.register(self.nvmc.base + 0x400, self._nvmc_ready, None)
         self.timers = [
             Timer(index, base, irq, compares, *common)
             for index, base, irq, compares in (
@@ -278,11 +293,6 @@ class Soc:
         self._running_load()
         self._tell_reset(cause)
 
-    def press_reset_pin(self) -> None:
-        """Pull nRESET low for a moment; without PSELRESET in UICR the pin is an ordinary one."""
-        if self.uicr.reset_pin_enabled:
-            self.reset(ResetCause.PIN)
-
     def _reset_peripherals(self, cause: ResetCause) -> None:
         self.reset_cause = cause
         for peripheral in self.peripherals:
@@ -302,6 +312,7 @@ class Soc:
         # 5.3.6.6: a lockup resets the chip, unless a debugger is attached.
         if not self.cpu.debug_enabled:
             self.reset(ResetCause.LOCKUP)
+            self.cpu.stall(LOCKUP_RESET)
 
     def _enter_system_off(self) -> None:
         self._system_off = True
@@ -332,6 +343,13 @@ class Soc:
         # Only code in flash waits for it; a flash loader in RAM polls READY.
         if not self.cpu.halted and self.cpu.program_counter < FLASH_SIZE:
             self.cpu.stall(ticks)
+
+    def _nvmc_ready(self) -> int:
+        """NVMC.READY; a loader in RAM that polls it is held a little, which keeps the polls countable."""
+        operation = self.nvmc.operation
+        if operation is not None and self.cpu.in_access:
+            self.cpu.stall(min(operation.end - self.kernel.now, READY_POLL))
+        return int(operation is None)
 
     def nvm_hang(self) -> None:
         log.warning("%s: NVMC operation during POFWARN hangs the CPU (anomaly 242)", self.name)
@@ -384,6 +402,21 @@ class Soc:
     approtected = locked
 
     @property
+    def running(self) -> bool:
+        """The core executes or sleeps, so that waiting for it to halt makes sense."""
+        cpu = self.cpu
+        return self.powered and not (cpu.halted or cpu.held_in_reset or cpu.lockup or cpu.hung)
+
+    def drive_reset_pin(self, asserted: bool) -> None:
+        """Pull nRESET low, or let it go; without PSELRESET in UICR the pin is an ordinary one."""
+        if not self.uicr.reset_pin_enabled:
+            return
+        if asserted:
+            self.cpu.held_in_reset = True
+        else:
+            self.reset(ResetCause.PIN)
+
+    @property
     def erasing(self) -> bool:
         """A CTRL-AP erase is under way."""
         return self._erasing is not None
@@ -392,6 +425,7 @@ class Soc:
         """1, 2 or 4 bytes from the system bus as a debugger sees it; raises TargetBusError."""
         if address >= FIRST_OUTSIDE_MEMORY:
             try:
+                _check_bus(address, write=False)
                 return self.bus.read(address, size)
             except BusFault as fault:
                 raise TargetBusError(str(fault)) from None
@@ -403,6 +437,7 @@ class Soc:
         """
         try:
             if address >= FIRST_OUTSIDE_MEMORY:
+                _check_bus(address, write=True)
                 self.bus.write(address, size, value)
             elif address < FLASH_SIZE or UICR_BASE <= address < UICR_BASE + UICR_SIZE:
                 self._program(address, size, value)
@@ -420,6 +455,9 @@ class Soc:
 
     def bus_write_block(self, address: int, values: Sequence[int]) -> None:
         """Write aligned words; raises TargetBusError."""
+        if address >= RAM_BASE and address + 4 * len(values) <= RAM_BASE + RAM_SIZE:
+            self.memory.write(address, struct.pack(f"<{len(values)}I", *values))
+            return
         for index, value in enumerate(values):
             self.bus_write(address + 4 * index, 4, value)
 
@@ -517,3 +555,9 @@ class Soc:
         self.cpu.restore(cpu)
         self.bus.unmodelled.clear()
         self.bus.unmodelled.update(unmodelled)
+
+
+def _check_bus(address: int, write: bool) -> None:
+    """Outside the memories and the peripheral ranges nothing answers: the bus makes it an error."""
+    if not any(base <= address < base + size for base, size in BUS_RANGES):
+        raise BusFault(address, write)
