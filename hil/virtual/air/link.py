@@ -129,6 +129,7 @@ class Connection(Component):
         self._anchor = self._next_anchor = first_anchor
         self._channel = 0
         self._listening = False
+        self._fresh = False  # nothing was sent in this event yet
         self._since = 0
         self._bad_packets = 0
         self._skipped = 0
@@ -248,15 +249,19 @@ class Connection(Component):
         now = self._kernel.now
         if self._completed:
             self._report_completed()
-        self._listening = False
-        self._anchor = now
         self.counter = (self.counter + 1) & 0xFFFF
         self.llcp.on_event(self.counter)
         if self.closed:
             return
-        self._channel = self.hops.next()
+        channel = self.hops.next()
         self._next_anchor = now + self.interval
         self._event = self._kernel.at(self._next_anchor, self._open)
+        if self._medium.busy(self.access_address):
+            return  # the exchange before has not ended: this event does not take place
+        self._channel = channel
+        self._listening = False
+        self._anchor = now
+        self._fresh = True
         self._bad_packets = 0
         if self.role == CENTRAL:
             self._send(now)
@@ -285,7 +290,12 @@ class Connection(Component):
         return False
 
     def _send(self, start: int) -> None:
-        """Send the PDU under way, or a new one, at `start`; nothing if it cannot end in time."""
+        """Send the PDU under way, or a new one, at `start`; nothing if it cannot end in time.
+
+        Only a PDU that is repeated may overrun, as the first of an event: after a change of PHY it can
+        be longer than the new limits allow, and it must go through as it is (4.5.10).
+        """
+        first, self._fresh = self._fresh, False
         # The event closes T_IFS before the next anchor point; a central leaves room for the answer.
         room = self._next_anchor - start - T_IFS
         if self.role == CENTRAL:
@@ -298,7 +308,7 @@ class Connection(Component):
             self._select(room)
             current = self._current
             assert current is not None
-        elif self._airtime[len(current[1])] > room and start != self._anchor:
+        elif self._airtime[len(current[1])] > room and not first:
             self._listening = False
             return
         llid, payload, _ = current

@@ -122,21 +122,25 @@ class Medium(Component):
         self._paths: dict[tuple[str, str], Path] = {}
         self._attenuation: dict[str, float] = {}
         self._away: set[str] = set()
+        self._on_air: dict[int, int] = {}  # by access address, the tick its last packet ends at
         self.packets = 0
         """Packets sent so far, heard or not."""
 
     # Physics
 
-    def set_loss(self, a: Radio, b: Radio, probability: float, crc_share: float = 0.0) -> None:
-        """Lose packets between two radios, either way, with `probability` (0 to 1) each.
+    def set_loss(
+        self, a: Radio, b: Radio, probability: float, *, crc_share: float = 0.0, one_way: bool = False
+    ) -> None:
+        """Lose packets from `a` to `b`, and unless `one_way` those from `b` to `a`, with `probability` each.
 
-        `crc_share` (0 to 1) of the lost ones are heard with a bad CRC, the others are not heard at all.
-        Raises ValueError out of range.
+        `crc_share` of the lost ones are heard with a bad CRC, the others are not heard at all. Both are
+        from 0 to 1; ValueError if not.
         """
         for value in (probability, crc_share):
             if not 0.0 <= value <= 1.0:
                 raise ValueError(f"a probability is from 0 to 1, not {value}")
-        for pair in ((a.name, b.name), (b.name, a.name)):
+        pairs = [(a.name, b.name)] if one_way else [(a.name, b.name), (b.name, a.name)]
+        for pair in pairs:
             path = self._paths.setdefault(pair, Path())
             path.loss, path.crc_share = probability, crc_share
 
@@ -166,6 +170,11 @@ class Medium(Component):
             listeners.remove(listener)
         if not listeners:
             self._listeners.pop(access_address, None)
+            self._on_air.pop(access_address, None)
+
+    def busy(self, access_address: int) -> bool:
+        """Whether a packet with this access address is on the air, or about to start."""
+        return self._on_air.get(access_address, 0) > self._kernel.now
 
     def transmit(
         self,
@@ -180,6 +189,7 @@ class Medium(Component):
         """Put a packet on the air at tick `start` (now or later); returns the tick it ends at."""
         end = start + _TABLES[phy, coding][len(pdu) - 2]
         self.packets += 1
+        self._on_air[access_address] = end
         packet = Packet(radio, access_address, channel, phy, coding, pdu, start, end)
         self._kernel.at(end, self._end, packet)
         return end

@@ -100,7 +100,7 @@ def test_connect_tune_write_update_and_disconnect(kernel: Kernel, loop: VirtualE
         [value] = peer.get_characteristics_by_uuid(VALUE)
         await value.write_value(bytes(range(200)) * 2, with_response=True)
         assert bytes(bench.written) == bytes(range(200)) * 2
-        assert await connection.get_rssi() == -50
+        assert await connection.get_rssi() == -50  # type: ignore[no-untyped-call]
 
         await connection.update_parameters(30, 30, 0, 2000)
         await asyncio.sleep(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 import pytest
 
@@ -119,7 +120,7 @@ def test_a_lost_connect_indication_fails_to_be_established() -> None:
     pair.advertise()
     pair.create(interval=12)
     deaf = pair.b.advertiser.heard
-    pair.b.advertiser.heard = lambda *args: None  # type: ignore[method-assign, assignment]
+    pair.b.advertiser.heard = lambda *args: None  # type: ignore[method-assign]
     pair.run(1000)
     pair.b.advertiser.heard = deaf  # type: ignore[method-assign]
     assert pair.central.of(0x3E0A)[0][0] == 0
@@ -337,7 +338,7 @@ def test_saved_state_runs_on_as_it_did() -> None:
     for n in range(10):
         pair.central.send(handle, bytes((n,)) * 200)
     pair.run(20)
-    parts = (pair.kernel, pair.medium, pair.a, pair.b)
+    parts: tuple[Any, ...] = (pair.kernel, pair.medium, pair.a, pair.b)
     state = [part.save() for part in parts]
     mark = len(pair.peripheral.received)
     pair.run(1000)
@@ -347,3 +348,24 @@ def test_saved_state_runs_on_as_it_did() -> None:
     mark = len(pair.peripheral.received)
     pair.run(1000)
     assert first and pair.peripheral.received[mark:] == first
+
+
+def test_a_long_pdu_pending_over_a_change_to_a_slow_phy_still_goes_through() -> None:
+    pair = Pair()
+    handle = pair.connect(interval=6)
+    pair.set_length(251, 17040)
+    pair.central.ok(0x2032, struct.pack("<HBBBH", handle, 0, 4, 4, 2))
+    while not pair.links[1].llcp.pending_phy_tx:  # until the peripheral knows the instant
+        pair.run(1)
+    for link in pair.links:  # as if its limits had not been lowered in time
+        link.max_payload = 251
+    pair.central.send(handle, bytes(251))
+    pair.peripheral.send(handle, bytes(250))
+    pair.medium.set_loss(pair.b, pair.a, 1.0, one_way=True)
+    pair.run(100)
+    assert [link.phy_tx for link in pair.links] == [3, 3]
+    assert pair.central.received == []
+    pair.medium.set_loss(pair.b, pair.a, 0.0)
+    pair.run(300)
+    assert [len(packet) - 4 for _, packet in pair.peripheral.received] == [251]
+    assert [len(packet) - 4 for _, packet in pair.central.received] == [250]
