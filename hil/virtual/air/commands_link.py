@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from hil.virtual.air import errors
 from hil.virtual.air.channels import ALL_CHANNELS
 from hil.virtual.air.commands import Answer, command, need, phy_masks
-from hil.virtual.air.commands_states import valid_parameters
 from hil.virtual.air.medium import CODING_S2, CODING_S8
+from hil.virtual.air.pdu import valid_parameters
 
 if TYPE_CHECKING:
     from hil.virtual.air.controller import Controller

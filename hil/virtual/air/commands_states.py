@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hil.virtual.air import errors
 from hil.virtual.air.commands import ADVERTISING_DATA_OCTETS, Answer, command, need
-from hil.virtual.air.pdu import ADVERTISING_CHANNELS, Address
+from hil.virtual.air.pdu import ADVERTISING_CHANNELS, Address, valid_parameters
 
 if TYPE_CHECKING:
     from hil.virtual.air.controller import Controller
@@ -118,14 +118,4 @@ def _cancel_connection(controller: Controller, data: bytes) -> Answer:
     initiator.stop()
     return lambda: controller.events.connection_failed(
         errors.UNKNOWN_CONNECTION, CENTRAL, Address(0, bytes(6))
-    )
-
-
-def valid_parameters(minimum: int, maximum: int, latency: int, timeout: int) -> bool:
-    """Ranges of 7.8.12, in units of 1.25 ms and 10 ms: the timeout outlasts two missed chances."""
-    return (
-        6 <= minimum <= maximum <= 3200
-        and latency <= 499
-        and 10 <= timeout <= 3200
-        and timeout * 10_000 > (1 + latency) * maximum * 1250 * 2
     )

@@ -153,3 +153,16 @@ class LinkData:
             data[21] & 0x1F,
             data[21] >> 5,
         )
+
+
+def valid_parameters(minimum: int, maximum: int, latency: int, timeout: int) -> bool:
+    """Ranges of connection parameters, in units of 1.25 ms and 10 ms (4.5.1, 4.5.2; HCI 7.8.12).
+
+    The timeout must outlast two chances to be heard.
+    """
+    return (
+        6 <= minimum <= maximum <= 3200
+        and latency <= 499
+        and 10 <= timeout <= 3200
+        and timeout * 10_000 > (1 + latency) * maximum * 1250 * 2
+    )

@@ -432,7 +432,7 @@ class Procedures(Component):
 
     def _on_update(self, data: bytes) -> None:
         _, _, interval, latency, timeout, instant = struct.unpack_from("<BHHHHH", data)
-        if self._link.role == 0 or not _valid_parameters(interval, interval, latency, timeout):
+        if self._link.role == 0 or not pdu.valid_parameters(interval, interval, latency, timeout):
             self.reject(pdu.LL_CONNECTION_UPDATE_IND, errors.INVALID_LL_PARAMETERS)
             return
         self._expect_parameters(interval, latency, timeout, instant)
@@ -441,7 +441,7 @@ class Procedures(Component):
     def _on_parameter_request(self, data: bytes) -> None:
         minimum, maximum, latency, timeout = struct.unpack_from("<HHHH", data)
         radio = self._link.radio
-        if not _valid_parameters(minimum, maximum, latency, timeout):
+        if not pdu.valid_parameters(minimum, maximum, latency, timeout):
             self.reject(pdu.LL_CONNECTION_PARAM_REQ, errors.INVALID_LL_PARAMETERS)
         elif self._link.role != 0:
             self.reject(pdu.LL_CONNECTION_PARAM_REQ, errors.UNSUPPORTED_REMOTE_FEATURE)
@@ -519,13 +519,3 @@ def _fastest(mask: int) -> int:
 
 def _mask(phy: int) -> int:
     return 1 << (phy - 1) if phy else 0
-
-
-def _valid_parameters(minimum: int, maximum: int, latency: int, timeout: int) -> bool:
-    """Ranges of connection parameters (4.5.1, 4.5.2), in units of 1.25 ms and 10 ms."""
-    return (
-        6 <= minimum <= maximum <= 3200
-        and latency <= 499
-        and 10 <= timeout <= 3200
-        and timeout * 10_000 > (1 + latency) * maximum * 1250 * 2
-    )
