@@ -1,5 +1,5 @@
 /* The flash map of the bundled device: nRF52840, 1 MiB in pages of 4096 bytes.
- * rigs/*.toml repeats the slots for the host side. */
+ * The rig files repeat the slots for the host side. */
 #ifndef FLASH_MAP_H
 #define FLASH_MAP_H
 

@@ -29,7 +29,8 @@ _Noreturn void cpu_reset(void);
 /* Enables an interrupt at a priority, 0 (highest) to 7. */
 void cpu_interrupt_enable(uint32_t irq, uint32_t priority);
 
-/* Starts the program whose vector table lies at `vectors`: all interrupts off and cleared, VTOR, MSP, jump. */
-_Noreturn void cpu_start_program(uint32_t vectors);
+/* Starts the program whose vector table lies at `vectors`: all interrupts off and cleared, the RAM in [ram_start, ram_end), whole
+ * words, set to zero, VTOR, MSP, jump. */
+_Noreturn void cpu_start_program(uint32_t vectors, uint32_t ram_start, uint32_t ram_end);
 
 #endif

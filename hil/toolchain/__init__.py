@@ -5,7 +5,7 @@
 >>> firmware.boot.hex_path, firmware.boot.sha256
 """
 
-from hil.toolchain.build import FirmwareBuild, Program, build
+from hil.toolchain.builder import FirmwareBuild, Program, build
 from hil.toolchain.variants import BOOT_DEFECTS, VARIANTS, Variant
 
 __all__ = ["BOOT_DEFECTS", "VARIANTS", "FirmwareBuild", "Program", "Variant", "build"]

@@ -40,7 +40,14 @@ C_FLAGS = (
     "-Wmissing-declarations",
 )
 
-ZIG_FLAGS = (*TARGET, "-OReleaseSmall", "-fstrip", "-ffunction-sections", "-fno-unwind-tables")
+ZIG_FLAGS = (
+    *TARGET,
+    "-OReleaseSmall",
+    "-fstrip",
+    "-ffunction-sections",
+    "-fdata-sections",
+    "-fno-unwind-tables",
+)
 
 LINK_FLAGS = (*TARGET, "-nostdlib", "-Wl,--gc-sections", "-Wl,-e,Reset_Handler", "-Wl,--build-id=none")
 

@@ -25,7 +25,8 @@ class ProgramSources:
 
 def boot_sources(firmware: Path) -> ProgramSources:
     """The bootloader: boot/, the C library part and the drivers, without the application's own UART driver."""
-    soc = [path for path in _c_files(firmware, "soc") if not path.endswith("/uarte.c")]
+    application_only = ("/uarte.c", "/fault.c", "/attack.c")
+    soc = [path for path in _c_files(firmware, "soc") if not path.endswith(application_only)]
     return ProgramSources(
         "boot", "soc/nrf52840/boot.ld", (*_c_files(firmware, "boot"), *soc, *_c_files(firmware, "libc"))
     )

@@ -8,6 +8,7 @@
 
 #include "soc/nrf52840/nrf52840.h"
 #include "soc/power.h"
+#include "test_build.h"
 
 #define WORD_ERASED 0xFFFFFFFFu
 

@@ -1,7 +1,7 @@
 """Builds bootloader and application: bit-reproducible, cached by content, in parallel.
 
-Every object is kept in the cache under the SHA-256 of all it depends on (its source, every header, the flags, the compiler's
-version), and so is every finished program. A second build of the same sources runs no compiler at all.
+Every object is kept in the cache under the SHA-256 of all it depends on (its source, every header, the flags,
+the compiler's version), and so is every finished program. A second build of the same sources runs no compiler.
 """
 
 from __future__ import annotations
@@ -195,9 +195,9 @@ class _Builder:
                 staging = self._stage_zcbor(Path(scratch))
                 generated = name.startswith("zcbor/")
                 directory = staging.parent if generated else self.firmware
-                include = ("-isystem", str(staging)) if not generated else ("-isystem", "zcbor")
+                include = ["-isystem", "zcbor" if generated else str(staging)]
                 if generated:
-                    include = (*include, "-isystem", str(self.firmware / "libc"), "-Wno-error")
+                    include += ["-isystem", str(self.firmware / "libc"), "-Wno-error"]
                 output = Path(scratch) / "object.o"
                 arguments = ["cc", *flags, *include, f"-ffile-prefix-map={staging.parent}=.", "-c", name]
                 arguments += ["-o", str(output)]
@@ -273,9 +273,11 @@ def _convert(name: str, folder: Path) -> None:
 
 def _read_program(name: str, folder: Path) -> Program:
     content = read_elf(folder / f"{name}.elf")
-    paths = [folder / f"{name}.{ending}" for ending in ("elf", "bin", "hex")]
+    elf_path, bin_path, hex_path = (folder / f"{name}.{ending}" for ending in ("elf", "bin", "hex"))
     digest = sha256(content.data).hexdigest()
-    return Program(name, *paths, content.address, len(content.data), content.ram, digest)
+    return Program(
+        name, elf_path, bin_path, hex_path, content.address, len(content.data), content.ram, digest
+    )
 
 
 def _deliver(result: FirmwareBuild, out: Path) -> FirmwareBuild:
