@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hil.ble.airtime import T_IFS_US, Phy, effective_tx_time_us, octets_within
+from hil.ble.airtime import T_IFS_US, octets_within
 from hil.virtual.air import errors
 from hil.virtual.air.channels import HopSequence
 from hil.virtual.air.component import Component
+from hil.virtual.air.data_length import Limits, phy_of
 from hil.virtual.air.encryption import Session
-from hil.virtual.air.medium import CODING_S2, CODING_S8, PHY_1M, PHY_2M, PHY_CODED, Packet, airtime
+from hil.virtual.air.medium import CODING_S8, PHY_1M, PHY_CODED, Packet, airtime
 from hil.virtual.air.pdu import (
     LLID_CONTINUATION,
     LLID_CONTROL,
@@ -44,45 +45,6 @@ ESTABLISH_EVENTS = 6
 # Completed packets are reported in groups, to spare the host transport, but never so late that a
 # host with buffers left to fill would wait.
 COMPLETED_GROUP = 4
-
-
-class Limits:
-    """Data length of one connection (4.5.10): our limits and the peer's, in octets and us."""
-
-    def __init__(self, tx_octets: int, tx_time: int) -> None:
-        self.tx_octets = tx_octets
-        self.tx_time = tx_time
-        self.rx_octets = 251
-        self.rx_time = 17040
-        self.remote_tx_octets = 27
-        self.remote_tx_time = 328
-        self.remote_rx_octets = 27
-        self.remote_rx_time = 328
-
-    @property
-    def effective_tx_octets(self) -> int:
-        return min(self.tx_octets, self.remote_rx_octets)
-
-    @property
-    def effective_rx_octets(self) -> int:
-        return min(self.rx_octets, self.remote_tx_octets)
-
-    def effective_tx_time(self, phy: Phy, interval_us: int) -> int:
-        """connEffectiveMaxTxTime in us."""
-        return effective_tx_time_us(
-            phy,
-            interval_us,
-            self.tx_time,
-            self.remote_rx_time,
-            self.effective_rx_octets,
-            self.rx_time,
-            self.remote_tx_time,
-        )
-
-    def effective_rx_time(self, coded: bool) -> int:
-        """connEffectiveMaxRxTime in us."""
-        uncoded = min(self.rx_time, self.remote_tx_time)
-        return max(2704, uncoded) if coded else uncoded
 
 
 class Connection(Component):
@@ -160,13 +122,6 @@ class Connection(Component):
 
     # State that follows from other state
 
-    @staticmethod
-    def phy_of(number: int, coding: int) -> Phy:
-        """The PHY, coding included, behind an HCI PHY number."""
-        if number == PHY_CODED:
-            return Phy.LE_CODED_S2 if coding == CODING_S2 else Phy.LE_CODED_S8
-        return Phy.LE_2M if number == PHY_2M else Phy.LE_1M
-
     def update_limits(self) -> None:
         """Work out what follows from PHY, interval, data length and encryption.
 
@@ -175,12 +130,12 @@ class Connection(Component):
         """
         self._airtime = airtime(self.phy_tx, self.coding)
         self._reply_time = airtime(self.phy_rx, self.coding)[0]
-        phys = [self.phy_tx] + [phy for phy in (self.llcp.pending_phy_tx,) if phy]
+        phys = [self.phy_tx] + [phy for phy in (self.llcp.phy.pending_tx,) if phy]
         intervals = [self.interval_units] + [units for units in (self.llcp.pending_interval,) if units]
         encrypted = self.encrypt_tx or self.hold_data
         octets = self.limits.effective_tx_octets
         for number in phys:
-            phy = self.phy_of(number, self.coding)
+            phy = phy_of(number, self.coding)
             for units in intervals:
                 time_us = self.limits.effective_tx_time(phy, units * 1250)
                 octets = min(octets, octets_within(phy, time_us, encrypted))
@@ -433,7 +388,7 @@ class Connection(Component):
     def data_length(self) -> tuple[int, int, int, int]:
         """Effective octets and us to send, octets and us to receive, as LE Data Length Change reports."""
         limits = self.limits
-        phy = self.phy_of(self.phy_tx, self.coding)
+        phy = phy_of(self.phy_tx, self.coding)
         return (
             limits.effective_tx_octets,
             limits.effective_tx_time(phy, self.interval_units * 1250),
@@ -443,14 +398,18 @@ class Connection(Component):
 
     def save(self) -> object:
         """This end's state, its procedures included."""
-        return (super().save(), self.llcp.save(), self.llcp.security.save())
+        return [super().save(), *(part.save() for part in self._parts)]
 
     def restore(self, state: object) -> None:
         """Return to a state given by `save`."""
         saved: Any = state
         super().restore(saved[0])
-        self.llcp.restore(saved[1])
-        self.llcp.security.restore(saved[2])
+        for part, part_state in zip(self._parts, saved[1:], strict=True):
+            part.restore(part_state)
+
+    @property
+    def _parts(self) -> tuple[Component, ...]:
+        return (self.llcp, self.llcp.security, self.llcp.phy)
 
     def leave(self, reason: int) -> None:
         """Close once the next PDU, which acknowledges the peer's terminate, has been sent."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from hil.virtual.air import errors, pdu
+from hil.virtual.air.changes import CHANGE_CHANNELS, CHANGE_PARAMETERS, CHANGE_PHY, Change
 from hil.virtual.air.component import Component
 from hil.virtual.air.features import (
     CONNECTION_PARAMETERS_REQUEST,
@@ -22,7 +22,7 @@ from hil.virtual.air.features import (
     SUBVERSION,
     VERSION,
 )
-from hil.virtual.air.medium import PHY_1M, PHY_2M, PHY_CODED
+from hil.virtual.air.phy_update import PhyUpdate
 from hil.virtual.air.security import Security
 from hil.virtual.kernel import TICKS_PER_SECOND, Event
 
@@ -35,34 +35,20 @@ RESPONSE_TIMEOUT = 40 * TICKS_PER_SECOND
 INSTANT_EVENTS = 6
 """An instant lies at least six events ahead, so that the peer hears of it (5.1.1, 5.1.10)."""
 
-# What a procedure with an instant is called in the list of instants.
-CHANGE_PARAMETERS = "parameters"
-CHANGE_PHY = "phy"
-CHANGE_CHANNELS = "channels"
-
-
-@dataclass(frozen=True)
-class Change:
-    """Something both ends do when their event counter reaches the instant."""
-
-    instant: int
-    kind: str
-    values: tuple[int, ...]
-
 
 class Procedures(Component):
     """The control procedures of one end of a connection."""
 
-    FIXED: ClassVar[frozenset[str]] = frozenset({"_link", "security"})
+    FIXED: ClassVar[frozenset[str]] = frozenset({"_link", "phy", "security"})
 
     def __init__(self, link: Connection) -> None:
         self._link = link
         self.security = Security(link, self)
+        self.phy = PhyUpdate(link, self)
         self._waiting: deque[bytes] = deque()  # local procedures not begun: their first PDU
         self._active: bytes | None = None
         self._timer: Event | None = None
         self._changes: list[Change] = []
-        self.pending_phy_tx = 0
         self.pending_interval = 0
         self.leaving_reason: int | None = None
         self.remote_features: int | None = None
@@ -70,9 +56,6 @@ class Procedures(Component):
         self._version_sent = False
         self._version_asked = False
         self._reported_length = (27, 328, 27, 328)
-        self._phy_preference = link.radio.default_phys
-        self._phy_asked = False
-        self._phy_peer_asked = False
         self._update_asked = False
         self._asked_parameters: tuple[int, int, int, int] | None = None
         """Interval minimum and maximum, latency and timeout the peripheral asks for."""
@@ -93,15 +76,16 @@ class Procedures(Component):
         return self._update_asked
 
     @property
-    def changing_phy(self) -> bool:
-        """Whether the host's PHY update is under way."""
-        return self._phy_asked
+    def changes_agreed(self) -> bool:
+        """Whether a change waits for its instant; a second one may not be agreed before."""
+        return bool(self._changes)
 
     def stop(self) -> None:
         """The connection is closed: no timer may fire any more."""
         self._link.radio.kernel.cancel(self._timer)
 
-    def _begin(self, first: bytes) -> None:
+    def begin(self, first: bytes) -> None:
+        """Start a local procedure with this PDU, now or after those that wait."""
         self._waiting.append(first)
         if self._active is None:
             self._next()
@@ -128,14 +112,15 @@ class Procedures(Component):
             self._link.radio.kernel.cancel(self._timer)
             self._timer = None
 
-    def _done(self, *opcodes: int) -> bool:
+    def done(self, *opcodes: int) -> bool:
         """End the local procedure if it is one of these; whether it was."""
         if self._active is not None and self._active[0] in opcodes:
             self._next()
             return True
         return False
 
-    def _running(self, opcode: int) -> bool:
+    def running(self, opcode: int) -> bool:
+        """Whether the local procedure under way began with this PDU."""
         return self._active is not None and self._active[0] == opcode
 
     def send(self, opcode: int, data: bytes = b"") -> None:
@@ -164,7 +149,7 @@ class Procedures(Component):
             self._changes.remove(change)
             self._apply(change)
 
-    def _schedule(self, change: Change) -> bool:
+    def schedule(self, change: Change) -> bool:
         """Remember a change; closes the connection if its instant has passed (5.1.1)."""
         ahead = (change.instant - self._link.counter) & 0xFFFF
         if ahead == 0 or ahead > 0x7FFF:
@@ -173,7 +158,8 @@ class Procedures(Component):
         self._changes.append(change)
         return True
 
-    def _instant(self) -> int:
+    def instant(self) -> int:
+        """The instant to announce for a change agreed now."""
         return (self._link.counter + INSTANT_EVENTS + self._link.latency) & 0xFFFF
 
     def _apply(self, change: Change) -> None:
@@ -188,11 +174,7 @@ class Procedures(Component):
                 link.radio.events.connection_update(link, errors.SUCCESS)
             self._report_length_if_changed()
         elif change.kind == CHANGE_PHY:
-            tx, rx = values
-            changed = (tx, rx) != (link.phy_tx, link.phy_rx)
-            self.pending_phy_tx = 0
-            link.apply_phy(tx, rx)
-            self._phy_finished(changed)
+            self.phy.apply(*values)
             self._report_length_if_changed()
         else:
             link.hops.set_map(values[0])
@@ -213,24 +195,18 @@ class Procedures(Component):
         self._version_asked = True
         if not self._version_sent:
             self._version_sent = True
-            self._begin(self._version_pdu())
+            self.begin(self._version_pdu())
 
     def read_features(self) -> None:
         """Feature exchange, from either end (5.1.4)."""
         opcode = pdu.LL_FEATURE_REQ if self._link.role == 0 else pdu.LL_PERIPHERAL_FEATURE_REQ
-        self._begin(bytes((opcode,)) + struct.pack("<Q", LOCAL_FEATURES))
+        self.begin(bytes((opcode,)) + struct.pack("<Q", LOCAL_FEATURES))
 
     def set_data_length(self, octets: int, time_us: int) -> None:
         """HCI_LE_Set_Data_Length: our transmit limits, then a data length update (5.1.9)."""
         self._link.limits.tx_octets = octets
         self._link.limits.tx_time = time_us
         self._begin_length()
-
-    def set_phy(self, tx: int, rx: int) -> None:
-        """HCI_LE_Set_PHY with the masks of PHYs the host accepts (5.1.10)."""
-        self._phy_preference = (tx, rx)
-        self._phy_asked = True
-        self._begin(bytes((pdu.LL_PHY_REQ, tx, rx)))
 
     def update_parameters(self, minimum: int, maximum: int, latency: int, timeout: int) -> None:
         """HCI_LE_Connection_Update: an update from the central, a request from the peripheral."""
@@ -243,7 +219,7 @@ class Procedures(Component):
         else:
             self._update_asked = True
             nothing = struct.pack("<BH6H", 0, link.counter, *(0xFFFF,) * 6)
-            self._begin(
+            self.begin(
                 bytes((pdu.LL_CONNECTION_PARAM_REQ,))
                 + struct.pack("<HHHH", minimum, maximum, latency, timeout)
                 + nothing
@@ -267,7 +243,7 @@ class Procedures(Component):
 
     def set_channel_map(self, channel_map: int) -> None:
         """HCI_LE_Set_Host_Channel_Classification, central only (5.1.2)."""
-        instant = self._instant()
+        instant = self.instant()
         data = channel_map.to_bytes(5, "little") + struct.pack("<H", instant)
         self.send(pdu.LL_CHANNEL_MAP_IND, data)
         self._changes.append(Change(instant, CHANGE_CHANNELS, (channel_map,)))
@@ -300,7 +276,7 @@ class Procedures(Component):
         asked, self._version_asked = self._version_asked, False
         if asked:
             self._link.radio.events.remote_version(self._link.handle, errors.SUCCESS, self._remote_version)
-        self._done(pdu.LL_VERSION_IND)
+        self.done(pdu.LL_VERSION_IND)
 
     @staticmethod
     def _version_pdu() -> bytes:
@@ -313,13 +289,13 @@ class Procedures(Component):
     def _on_feature_response(self, data: bytes) -> None:
         self.remote_features = struct.unpack_from("<Q", data)[0]
         self._link.radio.events.remote_features(self._link.handle, errors.SUCCESS, self.remote_features)
-        self._done(pdu.LL_FEATURE_REQ, pdu.LL_PERIPHERAL_FEATURE_REQ)
+        self.done(pdu.LL_FEATURE_REQ, pdu.LL_PERIPHERAL_FEATURE_REQ)
 
     def _on_ping(self, data: bytes) -> None:
         self.send(pdu.LL_PING_RSP)
 
     def _on_ping_response(self, data: bytes) -> None:
-        self._done(pdu.LL_PING_REQ)
+        self.done(pdu.LL_PING_REQ)
 
     # Data length
 
@@ -328,7 +304,7 @@ class Procedures(Component):
         return struct.pack("<HHHH", limits.rx_octets, limits.rx_time, limits.tx_octets, limits.tx_time)
 
     def _begin_length(self) -> None:
-        self._begin(bytes((pdu.LL_LENGTH_REQ,)) + self._length_fields())
+        self.begin(bytes((pdu.LL_LENGTH_REQ,)) + self._length_fields())
 
     def _on_length_request(self, data: bytes) -> None:
         if self._take_lengths(data):
@@ -336,7 +312,7 @@ class Procedures(Component):
 
     def _on_length_response(self, data: bytes) -> None:
         self._take_lengths(data)
-        self._done(pdu.LL_LENGTH_REQ)
+        self.done(pdu.LL_LENGTH_REQ)
 
     def _take_lengths(self, data: bytes) -> bool:
         rx_octets, rx_time, tx_octets, tx_time = struct.unpack_from("<HHHH", data)
@@ -357,76 +333,16 @@ class Procedures(Component):
             self._reported_length = after
             self._link.radio.events.data_length_change(self._link.handle, after)
 
-    # PHY
-
-    def _on_phy_request(self, data: bytes) -> None:
-        if self._link.role == 0:
-            if self._running(pdu.LL_PHY_REQ):
-                self.reject(pdu.LL_PHY_REQ, errors.LL_PROCEDURE_COLLISION)
-            elif self._changes:
-                self.reject(pdu.LL_PHY_REQ, errors.DIFFERENT_TRANSACTION_COLLISION)
-            else:
-                self._indicate_phy(data[0], data[1])
-        else:
-            if self._running(pdu.LL_PHY_REQ):  # ours loses: the central's request goes on (5.3)
-                self._phy_peer_asked = True
-            tx, rx = self._phy_preference
-            self.send(pdu.LL_PHY_RSP, bytes((tx, rx)))
-
-    def _on_phy_response(self, data: bytes) -> None:
-        if self._link.role == 0 and self._running(pdu.LL_PHY_REQ):
-            self._indicate_phy(data[0], data[1])
-
-    def _indicate_phy(self, peer_tx: int, peer_rx: int) -> None:
-        """Choose what both ends accept and tell the peripheral (5.1.10.1)."""
-        link = self._link
-        tx_mask, rx_mask = self._phy_preference
-        to_peer = _fastest(tx_mask & peer_rx)
-        from_peer = _fastest(rx_mask & peer_tx)
-        if to_peer == link.phy_tx:
-            to_peer = 0
-        if from_peer == link.phy_rx:
-            from_peer = 0
-        instant = self._instant()
-        data = struct.pack("<BBH", _mask(to_peer), _mask(from_peer), instant)
-        self.send(pdu.LL_PHY_UPDATE_IND, data)
-        if to_peer or from_peer:
-            self._expect_phy(to_peer or link.phy_tx, from_peer or link.phy_rx, instant)
-        else:
-            self._phy_finished(False)
-
-    def _on_phy_update(self, data: bytes) -> None:
-        link = self._link
-        if link.role == 0:
-            self.send(pdu.LL_UNKNOWN_RSP, bytes((pdu.LL_PHY_UPDATE_IND,)))
-            return
-        to_us, from_us, instant = struct.unpack_from("<BBH", data)
-        if not to_us and not from_us:
-            self._phy_finished(False)
-        else:
-            self._expect_phy(_fastest(from_us) or link.phy_tx, _fastest(to_us) or link.phy_rx, instant)
-
-    def _expect_phy(self, tx: int, rx: int, instant: int) -> None:
-        if self._schedule(Change(instant, CHANGE_PHY, (tx, rx))):
-            self.pending_phy_tx = tx
-            self._link.update_limits()
-
-    def _phy_finished(self, changed: bool, status: int = errors.SUCCESS) -> None:
-        asked, self._phy_asked = self._phy_asked, False
-        if asked or changed:
-            self._link.radio.events.phy_update(self._link, status)
-        self._done(pdu.LL_PHY_REQ)
-
     # Connection parameters and channel map
 
     def _send_update(self, interval: int, latency: int, timeout: int) -> None:
-        instant = self._instant()
+        instant = self.instant()
         data = struct.pack("<BHHHHH", 1, 0, interval, latency, timeout, instant)
         self.send(pdu.LL_CONNECTION_UPDATE_IND, data)
         self._expect_parameters(interval, latency, timeout, instant)
 
     def _expect_parameters(self, interval: int, latency: int, timeout: int, instant: int) -> None:
-        if self._schedule(Change(instant, CHANGE_PARAMETERS, (interval, latency, timeout))):
+        if self.schedule(Change(instant, CHANGE_PARAMETERS, (interval, latency, timeout))):
             self.pending_interval = interval
             self._link.update_limits()
 
@@ -436,7 +352,7 @@ class Procedures(Component):
             self.reject(pdu.LL_CONNECTION_UPDATE_IND, errors.INVALID_LL_PARAMETERS)
             return
         self._expect_parameters(interval, latency, timeout, instant)
-        self._done(pdu.LL_CONNECTION_PARAM_REQ)
+        self.done(pdu.LL_CONNECTION_PARAM_REQ)
 
     def _on_parameter_request(self, data: bytes) -> None:
         minimum, maximum, latency, timeout = struct.unpack_from("<HHHH", data)
@@ -458,7 +374,16 @@ class Procedures(Component):
         if channel_map.bit_count() < 2:
             self.reject(pdu.LL_CHANNEL_MAP_IND, errors.INVALID_LL_PARAMETERS)
         else:
-            self._schedule(Change(instant, CHANGE_CHANNELS, (channel_map,)))
+            self.schedule(Change(instant, CHANGE_CHANNELS, (channel_map,)))
+
+    def _on_phy_request(self, data: bytes) -> None:
+        self.phy.on_request(data)
+
+    def _on_phy_response(self, data: bytes) -> None:
+        self.phy.on_response(data)
+
+    def _on_phy_indication(self, data: bytes) -> None:
+        self.phy.on_indication(data)
 
     # Refusals
 
@@ -477,15 +402,13 @@ class Procedures(Component):
         if opcode == pdu.LL_ENC_REQ:
             self.security.refused(reason)
         elif opcode == pdu.LL_PHY_REQ:
-            if not self._phy_peer_asked:  # otherwise the central's own procedure answers the host
-                self._phy_finished(False, reason)
-            self._phy_peer_asked = False
-        elif opcode == pdu.LL_CONNECTION_PARAM_REQ and self._running(opcode):
+            self.phy.refused(reason)
+        elif opcode == pdu.LL_CONNECTION_PARAM_REQ and self.running(opcode):
             self._update_asked = False
             events.connection_update(link, reason)
-        elif opcode in (pdu.LL_FEATURE_REQ, pdu.LL_PERIPHERAL_FEATURE_REQ) and self._running(opcode):
+        elif opcode in (pdu.LL_FEATURE_REQ, pdu.LL_PERIPHERAL_FEATURE_REQ) and self.running(opcode):
             events.remote_features(link.handle, reason, 0)
-        self._done(opcode)
+        self.done(opcode)
 
     _HANDLERS = {
         pdu.LL_CONNECTION_UPDATE_IND: _on_update,
@@ -505,17 +428,5 @@ class Procedures(Component):
         pdu.LL_LENGTH_RSP: _on_length_response,
         pdu.LL_PHY_REQ: _on_phy_request,
         pdu.LL_PHY_RSP: _on_phy_response,
-        pdu.LL_PHY_UPDATE_IND: _on_phy_update,
+        pdu.LL_PHY_UPDATE_IND: _on_phy_indication,
     }
-
-
-def _fastest(mask: int) -> int:
-    """The PHY number to use of a mask of PHYs, 0 for none of them."""
-    for phy in (PHY_2M, PHY_1M, PHY_CODED):
-        if mask & _mask(phy):
-            return phy
-    return 0
-
-
-def _mask(phy: int) -> int:
-    return 1 << (phy - 1) if phy else 0

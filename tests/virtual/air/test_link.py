@@ -355,7 +355,7 @@ def test_a_long_pdu_pending_over_a_change_to_a_slow_phy_still_goes_through() -> 
     handle = pair.connect(interval=6)
     pair.set_length(251, 17040)
     pair.central.ok(0x2032, struct.pack("<HBBBH", handle, 0, 4, 4, 2))
-    while not pair.links[1].llcp.pending_phy_tx:  # until the peripheral knows the instant
+    while not pair.links[1].llcp.phy.pending_tx:  # until the peripheral knows the instant
         pair.run(1)
     for link in pair.links:  # as if its limits had not been lowered in time
         link.max_payload = 251
