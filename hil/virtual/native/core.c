@@ -68,6 +68,11 @@ static uint32_t halfword(struct core *c, uint32_t address) {
     return from ? (uint32_t)(from[0] | from[1] << 8) : 0;
 }
 
+/* Whether the instruction takes two halfwords (A5.1). */
+bool core_is_wide(struct core *c, uint32_t address) {
+    return halfword(c, address) >> 11 >= 0x1D;
+}
+
 /* The one-instruction hints of WFI, WFE and SEV, narrow or wide (A7.7: 0xBFx0 or F3AF 80xx). */
 static bool is_hint(struct core *c, uint32_t address, uint32_t hint) {
     uint32_t first = halfword(c, address);
@@ -90,11 +95,20 @@ static bool at_breakpoint(const struct core *c, uint32_t address) {
     return false;
 }
 
+/* Count the instruction and ask the engine to stop in front of it. It treats an IT block as one
+ * instruction, so this one may execute all the same: `execute` takes it back if it did not. */
+static void ask_to_stop(struct core *c, uint32_t address) {
+    c->ticks += TICKS_PER_INSTRUCTION;
+    c->before_asked = c->address;
+    c->address = address;
+    c->stopped = 1;
+    c->stop(c->engine);
+}
+
 static void __attribute__((noinline)) slow_path(struct core *c, uint32_t address) {
-    if (c->stopped) { /* the engine let one more instruction through: count it, ask again */
-        c->ticks += TICKS_PER_INSTRUCTION;
+    if (c->stopped) {
         c->late++;
-        c->stop(c->engine);
+        ask_to_stop(c, address);
         return;
     }
     bool want = c->attention || c->fault || c->stall || c->watch_hit || c->ticks >= c->hard ||
@@ -108,8 +122,7 @@ static void __attribute__((noinline)) slow_path(struct core *c, uint32_t address
         c->mask_touched = changes_mask(c, address);
     }
     if (want) {
-        c->stopped = 1;
-        c->stop(c->engine);
+        ask_to_stop(c, address);
         return;
     }
     c->stepped = 1;
@@ -146,6 +159,7 @@ EXPORT void core_bus_fault(struct core *c, uint32_t address, uint32_t kind) {
         return;
     c->fault = kind;
     c->fault_address = address;
+    c->fault_pc = c->address;
     for (int i = 0; i < 13; i++)
         c->saved[i] = core_get(c, REG_R0 + i);
     c->saved[13] = core_get(c, REG_SP);
@@ -322,6 +336,10 @@ static void execute(struct core *c) {
     c->inside = 0;
     c->slices++;
     c->pc = core_get(c, REG_PC) & ~1u;
+    if (c->stopped && c->pc == c->address && !c->engine_exception && !error) { /* it did stop in front */
+        c->ticks -= TICKS_PER_INSTRUCTION;
+        c->address = c->before_asked;
+    }
     c->ticks += c->stall;
     c->stall = 0;
     if (c->fault)

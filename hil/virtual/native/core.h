@@ -121,11 +121,11 @@ struct core {
     void (*on_nvm_stop)(void);
     uint8_t *flash, *ram, *uicr;
 
-    uint32_t pc, thumb, address;
+    uint32_t pc, thumb, address, before_asked;
     uint32_t inside, stopped, attention, request, engine_exception, engine_error;
     uint32_t sleeping, event, lockup, hung, off, quiet;
     uint32_t poll, mask_touched;
-    uint32_t fault, fault_address, saved[16];
+    uint32_t fault, fault_address, fault_pc, saved[16];
     uint32_t vtor, group_mask, ccr, scr, cfsr, hfsr, mmfar, bfar, fpccr, fpcar;
     uint32_t nvm_write_enable, nvm_mode, nvm_address, nvm_old, nvm_new;
     uint32_t halt, step, stepped, debug_enabled, mask_interrupts, watch_hit, watched;
@@ -143,6 +143,7 @@ struct core_region {
 uint32_t core_get(struct core *c, int reg);
 void core_set(struct core *c, int reg, uint32_t value);
 uint8_t *core_memory(struct core *c, uint32_t address, uint32_t length);
+bool core_is_wide(struct core *c, uint32_t address);
 
 /* exceptions.c */
 void core_dispatch(struct core *c);

@@ -2,6 +2,10 @@
  * their frames, faults and their escalation, lockup, and what wakes a sleeping core. */
 #include "core.h"
 
+/* CONTROL.FPCA, and the bit that TrustZone calls SFPA: the engine always runs in its secure state, and
+ * takes FPCA alone for a floating-point context that is not the program's own: it clears FPSCR. */
+#define FP_CONTEXT (1u << 2 | 1u << 3)
+
 enum { LOWEST = 256 }; /* priority of thread mode with nothing active */
 
 static uint64_t bit(uint32_t n) {
@@ -146,14 +150,17 @@ void core_take_data_fault(struct core *c) {
     uint32_t kind = c->fault;
     c->fault = FAULT_NONE;
     bool bus = kind == FAULT_BUS_READ || kind == FAULT_BUS_WRITE;
-    if (bus && (c->ccr & CCR_BFHFNMIGN) && execution_priority(c, true) < 0)
-        return; /* B3.2.8: handlers of priority -1 and -2 may probe */
+    if (bus && (c->ccr & CCR_BFHFNMIGN) && execution_priority(c, true) < 0) { /* B3.2.8: handlers of priority -1 and -2 may probe; where the engine gave up, go past it */
+        if (c->pc == c->address)
+            c->pc += core_is_wide(c, c->address) ? 4 : 2;
+        return;
+    }
     for (int i = 0; i < 13; i++)
         core_set(c, REG_R0 + i, c->saved[i]);
     core_set(c, REG_SP, c->saved[13]);
     core_set(c, REG_LR, c->saved[14]);
-    core_set(c, REG_XPSR_NZCVQG, c->saved[15] & ~0x1FFu);
-    c->pc = c->address;
+    core_set(c, REG_XPSR_NZCVQG, c->saved[15] & 0xF80F01FFu);
+    c->pc = c->fault_pc;
     c->sleeping = SLEEP_NONE;
     if (bus) {
         c->bfar = c->fault_address;
@@ -323,16 +330,16 @@ void core_leave(struct core *c, uint32_t exc_return) {
     if (thread) { /* SPSEL can be written only in privileged thread mode */
         core_set(c, REG_CONTROL, 0);
         core_set(c, REG_IPSR, 0);
-        core_set(c, REG_CONTROL, (process_stack ? 2u : 0) | (extended ? 4u : 0) | privilege);
+        core_set(c, REG_CONTROL, (process_stack ? 2u : 0) | (extended ? FP_CONTEXT : 0) | privilege);
     } else {
-        core_set(c, REG_CONTROL, privilege | (extended ? 4u : 0));
+        core_set(c, REG_CONTROL, privilege | (extended ? FP_CONTEXT : 0));
         core_set(c, REG_IPSR, xpsr & 0x1FF);
     }
     for (int i = 0; i < 4; i++)
         core_set(c, REG_R0 + i, load(from + 4 * i));
     core_set(c, REG_R12, load(from + 16));
     core_set(c, REG_LR, load(from + 20));
-    core_set(c, REG_XPSR_NZCVQG, xpsr & 0xF80F0000u);
+    core_set(c, REG_XPSR_NZCVQG, xpsr & 0xF80F01FFu); /* this writes IPSR too */
     core_set(c, REG_EPSR, xpsr & 0x0700FC00u);
     c->pc = load(from + 24) & ~1u;
     c->thumb = xpsr >> 24 & 1;

@@ -216,7 +216,8 @@ class Cpu:
         """Reset values of ARMv7-M B1.5.5, then SP and PC from the vector table at 0."""
         core = self._core
         self._engine.context_restore(self._pristine)
-        core.pending = core.active = core.lines = core.stall = 0
+        core.active = core.stall = 0
+        core.pending = core.lines  # levels that are still high; peripherals are reset before the core
         core.enabled = RESET_ENABLED
         for name in ("sleeping", "event", "lockup", "hung", "poll", "fault", "request", "halt", "step"):
             setattr(core, name, 0)
@@ -250,6 +251,23 @@ class Cpu:
     def set_irq_line(self, irq: int, level: bool) -> None:
         """Drive the level of interrupt line `irq` (0 to 47); a high level pends until served."""
         self._library.core_line(self._at, 16 + irq, level)
+
+    def pend(self, exception: int) -> None:
+        """Pend an exception by its number (16 is interrupt 0)."""
+        self._library.core_pend(self._at, exception)
+
+    def unpend(self, exceptions: int) -> None:
+        """Clear the pending state of a bitmap of exceptions; a level that is high stays pending."""
+        self._library.core_unpend(self._at, exceptions)
+
+    def attend(self) -> None:
+        """Priorities or enables changed: look for an exception to take after this instruction."""
+        self._library.core_attend(self._at)
+
+    @property
+    def active_exception(self) -> int:
+        """IPSR: the number of the exception being handled, 0 in thread mode."""
+        return int(self._engine.reg_read(arm.UC_ARM_REG_IPSR)) & 0x1FF
 
     def raise_bus_fault(self, address: int, write: bool) -> None:
         """Make the access in progress a precise BusFault. Raises RuntimeError outside an access."""

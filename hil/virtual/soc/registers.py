@@ -26,6 +26,7 @@ _SPECIAL = (
     (arm.UC_ARM_REG_CONTROL, 24),
 )
 _THUMB = 1 << 24
+_ENGINE_FPCA = 8 << 24  # goes with FPCA inside the engine (see FP_CONTEXT in exceptions.c)
 
 
 def read(engine: Uc, core: native.Core, number: int) -> int:
@@ -37,7 +38,8 @@ def read(engine: Uc, core: native.Core, number: int) -> int:
     if number == XPSR:
         return int(engine.reg_read(arm.UC_ARM_REG_XPSR)) & ~_THUMB | (_THUMB if core.thumb else 0)
     if number == SPECIAL:
-        return sum((int(engine.reg_read(register)) & 0xFF) << shift for register, shift in _SPECIAL)
+        value = sum((int(engine.reg_read(register)) & 0xFF) << shift for register, shift in _SPECIAL)
+        return value & ~_ENGINE_FPCA
     raise ValueError(f"no core register {number}")
 
 
@@ -57,7 +59,8 @@ def write(engine: Uc, core: native.Core, number: int, value: int) -> None:
         with _Privileged(engine):
             for register, shift in _SPECIAL[:3]:
                 engine.reg_write(register, value >> shift & 0xFF)
-        engine.reg_write(arm.UC_ARM_REG_CONTROL, value >> 24 & 7)
+        control = value >> 24 & 7
+        engine.reg_write(arm.UC_ARM_REG_CONTROL, control | (8 if control & 4 else 0))
     else:
         raise ValueError(f"no core register {number}")
 
