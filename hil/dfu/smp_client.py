@@ -186,6 +186,7 @@ class SmpClient:
             if not pending.future.done():
                 kind = LinkLost if isinstance(error, LinkLost) else SmpProtocolError
                 pending.future.set_exception(kind(f"{pending.what}: {error}"))
+                pending.future.exception()  # whoever still waits gets it; asyncio need not warn if nobody does
 
 
 def decode(message: bytes, kind: type[R], what: str) -> R:

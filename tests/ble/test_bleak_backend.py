@@ -334,10 +334,10 @@ def test_a_controller_that_does_not_answer(loop: VirtualEventLoop) -> None:
 def test_capture_sees_both_directions(loop: VirtualEventLoop) -> None:
     class Record:
         def __init__(self) -> None:
-            self.packets: list[tuple[float, bytes, bool]] = []
+            self.packets: list[tuple[bytes, bool]] = []
 
-        def write(self, seconds: float, packet: bytes, sent: bool) -> None:
-            self.packets.append((seconds, packet, sent))
+        def write(self, packet: bytes, from_controller: bool) -> None:
+            self.packets.append((packet, from_controller))
 
     async def main() -> None:
         async with bench() as (radio, _):
@@ -348,8 +348,8 @@ def test_capture_sees_both_directions(loop: VirtualEventLoop) -> None:
             count = len(record.packets)
             await Central(radio).scan(2.0)
             assert len(record.packets) == count
-        commands = [packet for _, packet, sent in record.packets if sent]
-        events = [packet for _, packet, sent in record.packets if not sent]
+        commands = [packet for packet, from_controller in record.packets if not from_controller]
+        events = [packet for packet, from_controller in record.packets if from_controller]
         assert all(packet[0] == 1 for packet in commands)
         assert commands
         assert all(packet[0] == 4 for packet in events)
