@@ -336,8 +336,9 @@ def test_capture_sees_both_directions(loop: VirtualEventLoop) -> None:
         def __init__(self) -> None:
             self.packets: list[tuple[bytes, bool]] = []
 
-        def write(self, packet: bytes, from_controller: bool) -> None:
-            self.packets.append((packet, from_controller))
+        def write(self, seconds: float, packet: bytes, sent: bool) -> None:
+            assert seconds == loop.time()
+            self.packets.append((packet, sent))
 
     async def main() -> None:
         async with bench() as (radio, _):
@@ -348,8 +349,8 @@ def test_capture_sees_both_directions(loop: VirtualEventLoop) -> None:
             count = len(record.packets)
             await Central(radio).scan(2.0)
             assert len(record.packets) == count
-        commands = [packet for packet, from_controller in record.packets if not from_controller]
-        events = [packet for packet, from_controller in record.packets if from_controller]
+        commands = [packet for packet, sent in record.packets if sent]
+        events = [packet for packet, sent in record.packets if not sent]
         assert all(packet[0] == 1 for packet in commands)
         assert commands
         assert all(packet[0] == 4 for packet in events)

@@ -12,7 +12,6 @@ from smpclient import SMPClient
 from smpclient.transport.ble import SMPBLETransport
 
 from hil.ble.bleak_platform import bleak_on
-from hil.ble.btsnoop import UNIX_EPOCH_US, BtsnoopWriter
 from hil.ble.link import LinkPhys
 from hil.ble.uuids import SMP_CHARACTERISTIC
 from hil.dfu.errors import LinkLost
@@ -20,6 +19,7 @@ from hil.dfu.reach import BleReach, LinkSettings
 from hil.dfu.session import Session
 from hil.dfu.transfer import Upload
 from hil.errors import DeviceError
+from hil.rig.capture import LinkCapture
 from hil.virtual.wire.loop import VirtualEventLoop
 from tests.ble.air_bench import AirBench, air_bench
 from tests.dfu.conftest import Image
@@ -154,7 +154,7 @@ def test_a_capture_of_a_connection_is_whole(loop: VirtualEventLoop, tmp_path: Pa
 
     async def main() -> None:
         async with air_bench(loop) as bench:
-            writer = BtsnoopWriter(path, lambda: UNIX_EPOCH_US + round(loop.time() * 1e6))
+            writer = LinkCapture(path)
             bench.central.capture_to(writer)
             connection = await bench.central.connect(await bench.central.find(name="kit"))
             await connection.disconnect()
