@@ -17,6 +17,7 @@ from pyocd.board.board import Board
 from pyocd.board.board_ids import BoardInfo
 from pyocd.core import exceptions
 from pyocd.core.plugin import Plugin
+from pyocd.probe.aggregator import PROBE_CLASSES
 from pyocd.probe.debug_probe import DebugProbe
 
 from hil.errors import HilError
@@ -222,6 +223,16 @@ class HilProbe(DebugProbe):  # type: ignore[misc]  # pyOCD is not typed
         if self._link is None:
             raise exceptions.ProbeError(f"probe {self._name} is not open")
         return self._link
+
+
+def install() -> None:
+    """Have pyOCD ask this plugin first in this process, before it searches the USB for probes.
+
+    It also works where the package's entry points are not installed.
+    """
+    others = {name: kind for name, kind in PROBE_CLASSES.items() if name != "hil"}
+    PROBE_CLASSES.clear()
+    PROBE_CLASSES.update({"hil": HilProbe, **others})
 
 
 def _file() -> Path | None:
