@@ -19,34 +19,35 @@ _PLAIN = {
     **{S0 + number: arm.UC_ARM_REG_S0 + number for number in range(32)},
 }
 # CONTROL, FAULTMASK, BASEPRI and PRIMASK share one number, a byte each from the top.
-_SPECIAL = (
+_MASKS = (
     (arm.UC_ARM_REG_PRIMASK, 0),
     (arm.UC_ARM_REG_BASEPRI, 8),
     (arm.UC_ARM_REG_FAULTMASK, 16),
-    (arm.UC_ARM_REG_CONTROL, 24),
 )
 _THUMB = 1 << 24
-_ENGINE_FPCA = 8 << 24  # goes with FPCA inside the engine (see FP_CONTEXT in exceptions.c)
 
 
 def read(engine: Uc, core: native.Core, number: int) -> int:
     """The register's value; PC without the thumb bit. Raises ValueError for an unknown number."""
     if number in _PLAIN:
-        return int(engine.reg_read(_PLAIN[number])) & 0xFFFF_FFFF
+        with _Privileged(engine, number in (MSP, PSP)):
+            return int(engine.reg_read(_PLAIN[number])) & 0xFFFF_FFFF
     if number == PC:
         return int(core.pc)
     if number == XPSR:
         return int(engine.reg_read(arm.UC_ARM_REG_XPSR)) & ~_THUMB | (_THUMB if core.thumb else 0)
     if number == SPECIAL:
-        value = sum((int(engine.reg_read(register)) & 0xFF) << shift for register, shift in _SPECIAL)
-        return value & ~_ENGINE_FPCA
+        control = int(engine.reg_read(arm.UC_ARM_REG_CONTROL)) & 7
+        with _Privileged(engine):
+            masks = sum((int(engine.reg_read(register)) & 0xFF) << shift for register, shift in _MASKS)
+        return control << 24 | masks
     raise ValueError(f"no core register {number}")
 
 
 def write(engine: Uc, core: native.Core, number: int, value: int) -> None:
     """Set the register. Raises ValueError for an unknown number."""
     if number in _PLAIN:
-        with _Privileged(engine):
+        with _Privileged(engine, number in (MSP, PSP)):
             engine.reg_write(_PLAIN[number], value)
     elif number == PC:
         core.pc, core.thumb, core.sleeping = value & ~1, 1, 0
@@ -57,23 +58,25 @@ def write(engine: Uc, core: native.Core, number: int, value: int) -> None:
         engine.reg_write(arm.UC_ARM_REG_IPSR, value & 0x1FF)
     elif number == SPECIAL:
         with _Privileged(engine):
-            for register, shift in _SPECIAL[:3]:
+            for register, shift in _MASKS:
                 engine.reg_write(register, value >> shift & 0xFF)
         control = value >> 24 & 7
+        # Inside the engine another bit goes with FPCA: see FP_CONTEXT in exceptions.c.
         engine.reg_write(arm.UC_ARM_REG_CONTROL, control | (8 if control & 4 else 0))
     else:
         raise ValueError(f"no core register {number}")
 
 
 class _Privileged:
-    """Unicorn ignores writes of special registers in unprivileged thread mode; a debugger is not bound."""
+    """Unicorn hides special registers from unprivileged thread mode; a debugger is not bound by that."""
 
-    def __init__(self, engine: Uc) -> None:
+    def __init__(self, engine: Uc, needed: bool = True) -> None:
         self._engine = engine
+        self._needed = needed
         self._control = 0
 
     def __enter__(self) -> None:
-        self._control = int(self._engine.reg_read(arm.UC_ARM_REG_CONTROL))
+        self._control = int(self._engine.reg_read(arm.UC_ARM_REG_CONTROL)) if self._needed else 0
         if self._raised():
             self._ipsr(1)
             self._engine.reg_write(arm.UC_ARM_REG_CONTROL, self._control & ~1)

@@ -56,8 +56,10 @@ void *memcpy(void *d, const void *s, size_t n) { uint8_t *p = d; const uint8_t *
 void *memset(void *d, int c, size_t n) { volatile uint8_t *p = d; while (n--) *p++ = (uint8_t)c; return d; }
 void main(void);
 extern uint8_t bss_start, bss_end;
-void Reset_Handler(void) { memset(&bss_start, 0, &bss_end - &bss_start); main(); OUT = 0xE0E0E0E0; for (;;) ASM("wfi"); }
-static void Unexpected(void) { uint32_t n; ASM("mrs %0, ipsr" : "=r"(n)); OUT = 0xBAD00000 | n; for (;;) ASM("wfi"); }
+void Reset_Handler(void) { memset(&bss_start, 0, &bss_end - &bss_start); main(); OUT = 0xE0E0E0E0;
+  for (;;) ASM("wfi"); }
+static void Unexpected(void) { uint32_t n; ASM("mrs %0, ipsr" : "=r"(n));
+    OUT = 0xBAD00000 | n; for (;;) ASM("wfi"); }
 #define WEAK(name) void name(void) __attribute__((weak, alias("Unexpected_")));
 __attribute__((used)) void Unexpected_(void) { Unexpected(); }
 WEAK(NMI_Handler) WEAK(HardFault_Handler) WEAK(MemManage_Handler) WEAK(BusFault_Handler) WEAK(UsageFault_Handler)
@@ -78,30 +80,21 @@ def compile_program(source: str, optimise: str = "-O1") -> bytes:
         (root / "program.c").write_text(PRELUDE + source)
         (root / "startup.c").write_text(PRELUDE + STARTUP)
         (root / "link.ld").write_text(LINKER_SCRIPT)
-        common = {"cwd": folder, "check": True, "timeout": 120, "capture_output": True}
         environment = {**os.environ, "ZIG_LOCAL_CACHE_DIR": str(root / "cache")}
-        zig = [sys.executable, "-m", "ziglang"]
-        done = subprocess.run(
-            [
-                *(*zig, "cc", "-target", "thumb-freestanding-eabihf", "-mcpu=cortex_m4+vfp4d16sp"),
-                *(optimise, "-ffreestanding", "-fno-sanitize=all", "-fno-unwind-tables", "-nostdlib", "-g"),
-                *(
-                    "-fno-stack-protector",
-                    "-Wl,-T,link.ld",
-                    "-Wl,-e,Reset_Handler",
-                    "program.c",
-                    "startup.c",
-                    "-o",
-                    "program.elf",
-                ),
-            ],
-            env=environment,
-            **{**common, "check": False},
-        )
-        assert done.returncode == 0, done.stderr.decode()
-        subprocess.run(
-            [*zig, "objcopy", "-O", "binary", "program.elf", "program.bin"], env=environment, **common
-        )
+        flags = [
+            *("-target", "thumb-freestanding-eabihf", "-mcpu=cortex_m4+vfp4d16sp", optimise),
+            *("-ffreestanding", "-fno-sanitize=all", "-fno-unwind-tables", "-fno-stack-protector"),
+            *("-nostdlib", "-g", "-Wl,-T,link.ld", "-Wl,-e,Reset_Handler"),
+        ]
+        for arguments in (
+            ["cc", *flags, "program.c", "startup.c", "-o", "program.elf"],
+            ["objcopy", "-O", "binary", "program.elf", "program.bin"],
+        ):
+            command = [sys.executable, "-m", "ziglang", *arguments]
+            done = subprocess.run(
+                command, env=environment, cwd=folder, capture_output=True, check=False, timeout=300
+            )
+            assert done.returncode == 0, done.stderr.decode()
         return (root / "program.bin").read_bytes()
 
 

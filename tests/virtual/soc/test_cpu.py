@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from hil.virtual.kernel import TICKS_PER_US
@@ -123,7 +125,8 @@ def test_sleep_on_exit_goes_back_to_sleep() -> None:
     machine = kit("""
         volatile uint32_t n;
         void Irq8(void) { R(0x40008004) = 0; OUT = ++n; if (n < 3) R(0x40008000) = 5120; else R(0xE000ED10) = 0; }
-        void main(void) { R(0xE000E100) = 1 << 8; R(0xE000ED10) = 2; R(0x40008000) = 512; ASM("wfi"); OUT = 9; }""")
+        void main(void) { R(0xE000E100) = 1 << 8; R(0xE000ED10) = 2; R(0x40008000) = 512; ASM("wfi");
+          OUT = 9; }""")
     assert machine.run() == [1, 2, 3, 9, DONE]
 
 
@@ -147,7 +150,8 @@ def test_an_interrupted_if_then_block_goes_on_where_it_was() -> None:
             for (uint32_t delay = 0; delay < 400; delay += 12) {
                 R(0x40008000) = delay;
                 uint32_t a = 0, b = 0;
-                ASM(".rept 6\\n cmp %2, #0\\n ittet ne\\n addne %0, #1\\n addne %0, #1\\n addeq %1, #1\\n addne %0, #1\\n"
+                ASM(".rept 6\\n cmp %2, #0\\n ittet ne\\n"
+                    "addne %0, #1\\n addne %0, #1\\n addeq %1, #1\\n addne %0, #1\\n"
                     "cmp %2, %2\\n itete eq\\n addeq %0, #1\\n addne %1, #1\\n addeq %0, #1\\n addne %1, #1\\n .endr"
                     : "+r"(a), "+r"(b) : "r"(1) : "cc");
                 if (a != 30 || b != 0) wrong++;
@@ -161,8 +165,10 @@ def test_an_interrupted_if_then_block_goes_on_where_it_was() -> None:
 def test_floating_point_registers_survive_an_interrupt_that_uses_them() -> None:
     machine = kit("""
         volatile float sink = 1.5f;
-        void Irq8(void) { R(0x40008004) = 0; float x = sink; for (int i = 0; i < 8; i++) x = x * 1.25f + 3.0f; sink = x; }
-        static float work(void) { float a = 1, b = 2, c = 3; for (int i = 0; i < 500; i++) { a = a * 1.001f + b; b = b * 0.999f - c; c = c + a * 0.0001f; }
+        void Irq8(void) { R(0x40008004) = 0; float x = sink; for (int i = 0; i < 8;
+          i++) x = x * 1.25f + 3.0f; sink = x; }
+        static float work(void) { float a = 1, b = 2, c = 3; for (int i = 0; i < 500; i++) {
+          a = a * 1.001f + b; b = b * 0.999f - c; c = c + a * 0.0001f; }
             return a + b + c; }
         void main(void) {
             R(0xE000E100) = 1 << 8;
@@ -179,7 +185,8 @@ def test_floating_point_registers_survive_an_interrupt_that_uses_them() -> None:
 def test_process_stack_and_unprivileged_threads() -> None:
     machine = kit("""
         uint32_t stack[64] __attribute__((aligned(8)));
-        void SVC_Handler(void) { uint32_t lr, c; ASM("mov %0, lr" : "=r"(lr)); (void)lr; ASM("mrs %0, control" : "=r"(c)); OUT = c;
+        void SVC_Handler(void) { uint32_t lr, c; ASM("mov %0, lr" : "=r"(lr)); (void)lr;
+          ASM("mrs %0, control" : "=r"(c)); OUT = c;
             ASM("msr control, %0" :: "r"(c & ~1u)); }
         void main(void) {
             ASM("msr psp, %0" :: "r"(&stack[64])); ASM("msr control, %0\\n isb" :: "r"(3));
@@ -194,7 +201,8 @@ def test_vtor_moves_the_table() -> None:
     machine = kit("""
         static uint32_t table[64] __attribute__((aligned(256)));
         static void other(void) { OUT = 0x77; }
-        void main(void) { table[11] = (uint32_t)other; R(0xE000ED08) = (uint32_t)table; ASM("dsb\\n svc 0"); OUT = R(0xE000ED08) == (uint32_t)table; }""")
+        void main(void) { table[11] = (uint32_t)other; R(0xE000ED08) = (uint32_t)table; ASM("dsb\\n svc 0");
+          OUT = R(0xE000ED08) == (uint32_t)table; }""")
     assert machine.run() == [0x77, 1, DONE]
 
 
@@ -203,9 +211,10 @@ def test_systick_counts_and_interrupts() -> None:
         volatile uint32_t n;
         void SysTick_Handler(void) { OUT = R(0x40008008); n++; }
         void main(void) { R(0xE000E014) = 6399; R(0xE000E018) = 0; R(0xE000E010) = 7;
-            while (n < 3) ; R(0xE000E010) = 5; while (!(R(0xE000E010) & 0x10000)) ; OUT = R(0xE000E018) > 6000; }""")
+            while (n < 3) ; R(0xE000E010) = 5; while (!(R(0xE000E010) & 0x10000)) ;
+              OUT = R(0xE000E018) > 6000; }""")
     out = machine.run()
-    steps = [later - earlier for earlier, later in zip(out[:2], out[1:3], strict=True)]
+    steps = [later - earlier for earlier, later in itertools.pairwise(out[:3])]
     assert all(abs(step - 100 * TICKS_PER_US) <= 3 * TICKS_PER_INSTRUCTION for step in steps)
     assert out[3] == 1
 
@@ -220,7 +229,8 @@ def test_cycle_counter_follows_the_clock() -> None:
 def test_system_reset_keeps_ram_and_starts_again() -> None:
     machine = kit("""
         volatile uint32_t *const mark = (volatile uint32_t *)0x20008000;
-        void main(void) { if (*mark == 0x600D) { OUT = 2; return; } *mark = 0x600D; OUT = 1; R(0xE000ED0C) = 0x05FA0004; for (;;) ; }""")
+        void main(void) { if (*mark == 0x600D) { OUT = 2; return; } *mark = 0x600D; OUT = 1;
+          R(0xE000ED0C) = 0x05FA0004; for (;;) ; }""")
     assert machine.run() == [1, 2, DONE]
 
 

@@ -8,10 +8,13 @@ from tests.virtual.soc.program import Kit, kit
 
 DONE = 0xE0E0E0E0
 REPORT = """
-    HANDLER(BusFault_Handler, bus_fault) { OUT = 5; OUT = CFSR; OUT = BFAR; OUT = f[0]; OUT = f[6]; CFSR = CFSR; f[6] += 2; }
-    HANDLER(UsageFault_Handler, usage_fault) { OUT = 6; OUT = CFSR; OUT = f[6]; CFSR = CFSR; f[6] += 2; f[7] |= 1 << 24; }
+    HANDLER(BusFault_Handler, bus_fault) { OUT = 5; OUT = CFSR; OUT = BFAR; OUT = f[0]; OUT = f[6];
+      CFSR = CFSR; f[6] += 2; }
+    HANDLER(UsageFault_Handler, usage_fault) { OUT = 6; OUT = CFSR; OUT = f[6]; CFSR = CFSR; f[6] += 2;
+      f[7] |= 1 << 24; }
     HANDLER(MemManage_Handler, mem_fault) { OUT = 4; OUT = CFSR; OUT = f[6]; CFSR = CFSR; f[6] = f[5]; }
-    HANDLER(HardFault_Handler, hard_fault) { OUT = 3; OUT = HFSR; OUT = CFSR; OUT = f[6]; CFSR = CFSR; HFSR = HFSR; f[6] += 2; f[7] |= 1 << 24; }
+    HANDLER(HardFault_Handler, hard_fault) { OUT = 3; OUT = HFSR; OUT = CFSR; OUT = f[6]; CFSR = CFSR;
+      HFSR = HFSR; f[6] += 2; f[7] |= 1 << 24; }
     #define ENABLE SHCSR |= 7 << 16
     #define AT(x) __asm__ volatile("movw r1, #" #x " & 0xffff\\n movt r1, #" #x " >> 16\\n movs r0, #77" ::: "r0", "r1")
 """
@@ -76,7 +79,8 @@ def test_a_handler_address_without_the_thumb_bit_is_an_invalid_state() -> None:
         REPORT
         + """
         static uint32_t table[64] __attribute__((aligned(256)));
-        void main(void) { ENABLE; R8(0xE000ED1F) = 0xC0; for (int i = 0; i < 64; i++) table[i] = R(4 * i); table[11] = 0x100;
+        void main(void) { ENABLE; R8(0xE000ED1F) = 0xC0; for (int i = 0; i < 64; i++) table[i] = R(4 * i);
+          table[11] = 0x100;
             R(0xE000ED08) = (uint32_t)table; ASM("dsb\\n svc 0"); for (;;) ; }"""
     )
     assert machine.run(50)[0:3] == [6, 0x0002_0000, 0x100]
@@ -132,7 +136,8 @@ def test_bad_exception_return() -> None:
 
 def test_bfhfnmign_lets_a_handler_probe() -> None:
     machine = kit("""
-        void HardFault_Handler(void) { R(0xE000ED14) |= 1 << 8; (void)R(0x30000000); OUT = 3; for (;;) ASM("wfi"); }
+        void HardFault_Handler(void) { R(0xE000ED14) |= 1 << 8; (void)R(0x30000000); OUT = 3;
+          for (;;) ASM("wfi"); }
         void main(void) { ASM("udf #0"); }""")
     assert machine.run(50) == [3]
 

@@ -22,19 +22,23 @@ SYSTEM = """
     __attribute__((used)) uint32_t *switch_thread(uint32_t *sp) {
         saved[current] = sp; current ^= 1; switches++; return saved[current]; }
     void SVC_Handler(void) { calls++; ICSR = 1 << 28; }
-    void SysTick_Handler(void) { ticks++; for (volatile int i = 0; i < 20; i++) ; if (ticks % 3 == 0) ICSR = 1 << 28; }
+    void SysTick_Handler(void) { ticks++; for (volatile int i = 0; i < 20; i++) ;
+      if (ticks % 3 == 0) ICSR = 1 << 28; }
     void Irq8(void) { R(0x40008004) = 0; beats++; R(0x40008000) = 7001; }
     static float work(float x) {
         float a = x, b = x * 1.5f, c = x * .25f, d = 1, e = 2;
-        for (int k = 0; k < 400; k++) { a = a * 1.0001f + b; b = b * .999f - c; c += d * .001f; d = d * .99f + e; e = e * .98f + a;
+        for (int k = 0; k < 400; k++) { a = a * 1.0001f + b; b = b * .999f - c; c += d * .001f;
+          d = d * .99f + e; e = e * .98f + a;
             if (a > 1e6f) a -= 1e6f; if (d < 0) d = -d; }
         return a + b + c + d + e; }
     static void thread(int me) {
         for (uint32_t n = 0;; n++) {
             results[me] = work(1.0f + me);
-            ASM("cpsid i"); uint32_t before = ticks; for (volatile int i = 0; i < 9; i++) ; OUT = before == ticks; ASM("cpsie i");
+            ASM("cpsid i"); uint32_t before = ticks; for (volatile int i = 0; i < 9; i++) ;
+              OUT = before == ticks; ASM("cpsie i");
             ASM("svc 1");
-            ASM("msr basepri, %0" :: "r"(0x40)); for (volatile int i = 0; i < 30; i++) ; ASM("msr basepri, %0" :: "r"(0));
+            ASM("msr basepri, %0" :: "r"(0x40)); for (volatile int i = 0; i < 30; i++) ;
+              ASM("msr basepri, %0" :: "r"(0));
             if (me) { R(0x4001E504) = 1; R(0x80000 + 4 * (n & 1023)) = ~(n << 3); R(0x4001E504) = 0; }
             else ASM("wfi");
             OUT = *(uint32_t *)&results[me]; OUT = ticks << 16 | beats;
