@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from hil.ble.central import Central
+    from hil.console.serial import SerialConsole
+    from hil.image.sign import SignedImage
+    from hil.probe.base import Probe
+    from hil.rig.device import Device
+    from hil.rig.power_log import LoggedSupply
+    from hil.rig.product import Product
     from hil.rig.rig import Rig
+    from hil.run.reported import ReportedImages, ReportedUpdate
     from hil.run.writer import RunWriter
 
 _MARKER_LINE = "hil_case(info): a case of a test plan; written by hil.case.case"
@@ -41,6 +49,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         help="run only this case; repeatable",
+    )
+    group.addoption(
+        "--hil-defect",
+        dest="hil_defect",
+        metavar="NAME",
+        help="run on a bootloader with this check left out, to see that the case for it fails",
     )
 
 
@@ -165,3 +179,116 @@ def hil_case_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.Tem
     if folder is not None:
         return RunFolder(folder).case_folder(name)
     return tmp_path_factory.mktemp(case_folder_name(name), numbered=True)
+
+
+# ---- The device ----
+
+
+@pytest.fixture(scope="session")
+def product(request: pytest.FixtureRequest, hil_rig: Rig) -> Product:
+    """The bundled firmware with the key and the provisioning page of the bundled device."""
+    from hil.rig.product import bundled_product
+
+    if hil_rig.file.device.firmware != "bundled":
+        pytest.skip(f"rig {hil_rig.name} uses the device's own firmware")
+    return bundled_product(hil_rig.file.device, defect=request.config.getoption("hil_defect"))
+
+
+@pytest.fixture
+def images(product: Product) -> ReportedImages:
+    """Makes the images that a case needs: versions, variants, broken forms."""
+    from hil.run.reported import ReportedImages
+
+    return ReportedImages(product)
+
+
+@pytest.fixture
+def base_image(images: ReportedImages) -> SignedImage:
+    """The image that `dut` runs at first, version 1.0.0."""
+    return images.make("1.0.0")
+
+
+@pytest.fixture
+def next_image(images: ReportedImages) -> SignedImage:
+    """A sound update for `dut`, version 1.1.0."""
+    return images.make("1.1.0")
+
+
+@pytest.fixture
+def blank_dut(rig: Rig) -> Device:
+    """The device as it is found: nothing is written to it, and its power is off."""
+    from hil.rig.device import Device
+
+    return Device(rig)
+
+
+@pytest.fixture
+def dut(request: pytest.FixtureRequest, blank_dut: Device) -> Device:
+    """The device, running: with the bundled firmware freshly provisioned and `base_image` booted, or as it is."""
+    from hil.case import stage
+
+    if blank_dut.file.firmware == "bundled":
+        product: Product = request.getfixturevalue("product")
+        base: SignedImage = request.getfixturevalue("base_image")
+        with stage("provision"):
+            blank_dut.provision(
+                bootloader=product.bootloader,
+                provisioning=product.provisioning.page(),
+                image=base,
+                progress=_show,
+            )
+    else:
+        blank_dut.power_on()
+    with stage("boot"):
+        blank_dut.wait_booted()
+    return blank_dut
+
+
+@pytest.fixture
+def update(rig: Rig, dut: Device) -> Iterator[ReportedUpdate]:
+    """Updates the device by the transport that the rig file names."""
+    import contextlib
+
+    from hil.dfu.reach import SerialReach
+    from hil.errors import DeviceError
+    from hil.run.reported import ReportedUpdate
+
+    reach = SerialReach(rig.console) if rig.file.device.transport == "serial" else dut.air()
+    updating = ReportedUpdate(rig.run, reach)
+    yield updating
+    # The case may well have left the device without power or link: nothing is to be said of that here.
+    with contextlib.suppress(DeviceError):
+        updating.close()
+
+
+# ---- Instruments ----
+
+
+@pytest.fixture
+def probe(rig: Rig, dut: Device) -> Probe:
+    """The debug probe, connected to the running device."""
+    return rig.probe
+
+
+@pytest.fixture
+def supply(rig: Rig) -> LoggedSupply:
+    """The power supply of the device."""
+    return rig.supply
+
+
+@pytest.fixture
+def central(rig: Rig) -> Central:
+    """The Bluetooth LE adapter."""
+    return rig.central
+
+
+@pytest.fixture
+def console(rig: Rig) -> SerialConsole:
+    """The device's serial console."""
+    return rig.console
+
+
+def _show(done: int, total: int) -> None:
+    from hil.case import progress
+
+    progress(done, total)

@@ -6,15 +6,15 @@ probe needs no pyOCD.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hil.rig.schema import CentralFile, ConsoleFile, ProbeFile, SupplyFile
 
 if TYPE_CHECKING:
+    from hil.ble.btsnoop import BtsnoopWriter
     from hil.ble.central import Central
-    from hil.ble.radio import PacketCapture
     from hil.console.serial import SerialConsole
     from hil.probe.base import Probe
     from hil.supply.base import Supply
@@ -64,8 +64,11 @@ async def open_central(file: CentralFile) -> Central:
     return Central(await Radio.open(file.transport, address))
 
 
-def open_capture(path: Path) -> AbstractContextManager[PacketCapture]:
-    """A btsnoop file that Wireshark opens, for `Central.capture_to`."""
-    from hil.ble.btsnoop import BtsnoopFile
+def open_capture(path: Path, clock: Callable[[], float]) -> BtsnoopWriter:
+    """A btsnoop file that Wireshark opens, for `Central.capture_to`.
 
-    return BtsnoopFile(path)
+    The times in it count from 1970-01-01, where the case begins: so that of a virtual bench is the same in each run.
+    """
+    from hil.ble.btsnoop import UNIX_EPOCH_US, BtsnoopWriter
+
+    return BtsnoopWriter(path, lambda: UNIX_EPOCH_US + round(clock() * 1_000_000))

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,13 @@ class Faults(Protocol):
     def last_flash_operation(self) -> FlashOperation | None:
         """The latest flash operation."""
 
-    def cut_power_at_flash_operation(self, number: int) -> None:
-        """Cut the device's power in the middle of flash operation `number`, counted as flash_operations does.
+    def cut_power_at_flash_operation(
+        self, number: int, phase: Literal["before", "during", "after"] = "during", depth: float = 0.5
+    ) -> None:
+        """Cut the device's power at flash operation `number`, counted as flash_operations does (the first is 0).
 
-        The operation is left torn. Power stays off until the supply restores it. Raises InputError for an operation
-        that has already begun.
+        `during` leaves the operation torn at `depth`, 0 to 1, of its duration. Power stays off, whatever the supply
+        does, until `restore_power`. Raises InputError for an operation that has already begun.
         """
 
     def cancel(self) -> None:
@@ -43,6 +45,9 @@ class Faults(Protocol):
     @property
     def cut_happened(self) -> bool:
         """Whether the cut asked for has happened."""
+
+    def restore_power(self) -> None:
+        """Connect the supply to the device again after a cut."""
 
     def set_packet_loss(self, probability: float) -> None:
         """Lose each radio packet with this probability, 0 to 1; 1 is out of range."""

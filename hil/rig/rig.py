@@ -19,6 +19,7 @@ from hil.rig.power_log import LoggedSupply
 from hil.rig.schema import RigFile
 
 if TYPE_CHECKING:
+    from hil.ble.btsnoop import BtsnoopWriter
     from hil.ble.central import Central
     from hil.console.serial import SerialConsole
     from hil.probe.base import Probe
@@ -28,6 +29,8 @@ T = TypeVar("T")
 SERIAL_LOG = "serial.log"
 CAPTURE = "link.btsnoop"
 POWER_TRACE = "power.csv"
+FLASH = "flash.bin"
+_POWER_UP_S = 0.001
 
 
 class Rig:
@@ -46,7 +49,7 @@ class Rig:
         self._supply: LoggedSupply | None = None
         self._console: SerialConsole | None = None
         self._central: Central | None = None
-        self._capture: contextlib.ExitStack | None = None
+        self._capture: BtsnoopWriter | None = None
 
     @property
     def name(self) -> str:
@@ -89,10 +92,18 @@ class Rig:
 
     @property
     def probe(self) -> Probe:
-        """The debug probe."""
+        """The debug probe, connected to the device, which must have power."""
         if self._probe is None:
-            self._probe = drivers.open_probe(_present(self.file.probe, "probe", self._in_case))
+            probe = drivers.open_probe(_present(self.file.probe, "probe", self._in_case))
+            probe.open()
+            self._probe = probe
         return self._probe
+
+    def release_probe(self) -> None:
+        """Let go of the device, which runs free; the next use of the probe connects again. Do so before power goes."""
+        probe, self._probe = self._probe, None
+        if probe is not None:
+            probe.close()
 
     @property
     def supply(self) -> LoggedSupply:
@@ -120,9 +131,8 @@ class Rig:
             table = _present(self.file.central, "central", self._in_case)
             self._central = self.run(drivers.open_central(table))
             if self._folder is not None and self._central.controls_link:
-                self._capture = contextlib.ExitStack()
-                capture = self._capture.enter_context(drivers.open_capture(self._folder / CAPTURE))
-                self._central.capture_to(capture)
+                self._capture = drivers.open_capture(self._folder / CAPTURE, self.clock)
+                self._central.capture_to(self._capture)
         return self._central
 
     # ---- Cases ----
@@ -157,6 +167,9 @@ class Rig:
                 self._keep_flash(notes)
         with _collecting(trouble):
             notes |= self._bench.notes()
+        with _collecting(trouble):
+            # In good order the debugger leaves before the power does; pyOCD complains otherwise.
+            self.release_probe()
         trouble += self._close_all()
         with _collecting(trouble):
             self._bench.end()
@@ -208,16 +221,31 @@ class Rig:
         return f"{where} answers; PHY, data length and interval {'can' if controls else 'cannot'} be set"
 
     def _keep_flash(self, notes: dict[str, Any]) -> None:
-        """Read the flash of a device that failed, as it is."""
+        """Read the flash of a device that failed, as it is if it has power, else after it is given some."""
         if self._folder is None or self.file.probe is None:
             return
+        size = self.file.device.flash_size
         try:
-            data = self.probe.read(0, self.file.device.flash_size)
+            try:
+                data = self.probe.read(0, size)
+            except BenchError:
+                self._power_up()
+                data = self.probe.read(0, size)
+                notes["flash"] = "read after the power was given back, so the device had a moment to run"
         except HilError as error:
             # A locked or lifeless chip is no reason to lose the rest of the record.
             notes["flash"] = f"could not be read: {error}"
             return
-        (self._folder / "flash.bin").write_bytes(data)
+        (self._folder / FLASH).write_bytes(data)
+
+    def _power_up(self) -> None:
+        self.release_probe()
+        if self.file.supply is not None:
+            if self.faults is not None:
+                self.faults.restore_power()
+            self.supply.set_volts(self.file.supply.nominal_volts)
+            self.supply.on()
+            self.sleep(_POWER_UP_S)
 
     def _close_all(self) -> list[Exception]:
         trouble: list[Exception] = []

@@ -296,7 +296,7 @@ class VirtualFile(Table):
     """[virtual]: what only a virtual bench has to be told."""
 
     revision: Literal["Rev1", "Rev2", "Rev3"] = Field(
-        default="Rev3", description="nRF52840 revision, which decides the anomalies that the chip has"
+        default="Rev2", description="nRF52840 revision, which decides the anomalies that the chip has"
     )
     wire_ohms: float = Field(default=0.2, ge=0, le=100, description="resistance of the supply's leads, ohm")
     battery: BatteryModel | None = Field(default=None, description="a battery in place of the supply's leads")

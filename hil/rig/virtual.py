@@ -1,0 +1,89 @@
+"""A rig's virtual bench: made anew for each case from the case's seed, so that order and workers do not matter."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from hil.errors import BenchError
+from hil.rig.faults import Faults
+from hil.rig.schema import RigFile, VirtualFile
+from hil.rig.virtual_faults import VirtualFaults
+from hil.virtual.bench import Bench as HardwareBench
+from hil.virtual.kernel import TICKS_PER_SECOND
+from hil.virtual.wire import hci
+from hil.virtual.wire.loop import VirtualEventLoop
+from hil.virtual.wire.serial import install
+
+T = TypeVar("T")
+
+open_virtual_transport = hci.open_virtual_transport
+
+
+class VirtualBench:
+    """The emulated kit with its supply, its probe and its air, on one clock."""
+
+    def __init__(self, file: RigFile) -> None:
+        self._settings = file.virtual or VirtualFile()
+        self._hardware: HardwareBench | None = None
+        self._loop: VirtualEventLoop | None = None
+        self._faults: VirtualFaults | None = None
+
+    @property
+    def hardware(self) -> HardwareBench:
+        """The bench of the present case."""
+        if self._hardware is None:
+            raise BenchError("the virtual bench was used outside of a case")
+        return self._hardware
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            raise BenchError("the virtual bench was used outside of a case")
+        return self._loop
+
+    @property
+    def faults(self) -> Faults | None:
+        return self._faults
+
+    def begin(self, seed: int) -> None:
+        self.end()
+        install()
+        self._hardware = HardwareBench(
+            seed, revision=self._settings.revision, spare_controllers=self._settings.spare_controllers
+        )
+        self._loop = VirtualEventLoop(self._hardware.kernel)
+        self._faults = VirtualFaults(self._hardware)
+
+    def run(self, main: Coroutine[Any, Any, T]) -> T:
+        if self._loop is None:
+            main.close()
+            raise BenchError("the virtual bench was used outside of a case")
+        return self._loop.run(main)
+
+    def seconds(self) -> float:
+        return self._hardware.kernel.now / TICKS_PER_SECOND if self._hardware is not None else 0.0
+
+    def sleep(self, seconds: float) -> None:
+        # In the loop, and not by the kernel alone, so that what waits in it goes on meanwhile.
+        self.run(asyncio.sleep(seconds))
+
+    def notes(self) -> dict[str, Any]:
+        bus = self.hardware.kits[0].soc.bus
+        return {
+            "unmodelled": {
+                f"0x{address:08x} {kind}": count for (address, kind), count in bus.unmodelled.items()
+            }
+        }
+
+    def end(self) -> None:
+        loop, self._loop = self._loop, None
+        hardware, self._hardware = self._hardware, None
+        self._faults = None
+        try:
+            if loop is not None:
+                loop.close()
+        finally:
+            if hardware is not None:
+                hardware.close()
