@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hil.virtual.debugport import DebugPort
 from hil.virtual.faults import PowerFaults
 from hil.virtual.kernel import Kernel
 from hil.virtual.power.rail import Rail
@@ -49,7 +48,6 @@ class Kit:
             without_anomalies=without_anomalies,
             uart_lines=(self.console, self.hci),
         )
-        self.debug_port = DebugPort(self.soc)
         self.faults = PowerFaults(self.soc)
 
     @property

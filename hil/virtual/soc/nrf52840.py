@@ -60,6 +60,7 @@ RELEASE_HYSTERESIS = 0.1
 RAM_LOSS_VOLTS = 1.2
 """Below it RAM no longer holds; the data sheet promises nothing below VBOR, cells hold a little longer."""
 POWER_UP = 1 * TICKS_PER_MS
+LOCKUP_RESTART = 1 * TICKS_PER_MS
 WORD_WRITE = 41 * TICKS_PER_US
 FIRST_OUTSIDE_MEMORY = 0x4000_0000
 READY_POLL = TICKS_PER_MS // 2
@@ -113,6 +114,7 @@ class Soc:
         self._system_off = False
         self._starting: Event | None = None
         self._erasing: Event | None = None
+        self._restarting: Event | None = None
         self._duration = WORD_WRITE
         self.nvm_hook: Callable[[int], None] | None = None
         """Called with the duration in ticks in front of the operation chosen by ``cpu.nvm.stop_at``."""
@@ -309,8 +311,15 @@ class Soc:
         self.reset(ResetCause.WATCHDOG)
 
     def _locked_up(self) -> None:
-        # 5.3.6.6: a lockup resets the chip, unless a debugger is attached.
-        if not self.cpu.debug_enabled:
+        # 5.3.6.6: a lockup resets the chip, unless a debugger is attached. Not at once: firmware that locks
+        # up again and again must leave time for the rest of the bench.
+        self.kernel.cancel(self._restarting)
+        self._restarting = self.kernel.after(LOCKUP_RESTART, self._reset_from_lockup)
+
+    def _reset_from_lockup(self) -> None:
+        # A blank chip would only lock up again: it is left in that state.
+        blank = self.memory.read(0, 8) == b"\xff" * 8
+        if self.cpu.lockup and not self.cpu.debug_enabled and not blank:
             self.reset(ResetCause.LOCKUP)
             self.cpu.stall(LOCKUP_RESET)
 
@@ -522,6 +531,7 @@ class Soc:
             self._system_off,
             self._starting,
             self._erasing,
+            self._restarting,
         )
         return (
             own,
@@ -545,6 +555,7 @@ class Soc:
             self._system_off,
             self._starting,
             self._erasing,
+            self._restarting,
         ) = own
         self.memory.restore(memory)
         for peripheral, saved in zip(self.peripherals, peripherals, strict=True):
