@@ -22,10 +22,10 @@ POWER_ON_TIMEOUT_S = 10.0
 
 
 class PacketCapture(Protocol):
-    """Where the packets at the host-controller boundary are recorded (a btsnoop file, say)."""
+    """Where the packets at the host-controller boundary are recorded (`hil.ble.btsnoop.BtsnoopWriter`)."""
 
-    def write(self, seconds: float, packet: bytes, sent: bool) -> None:
-        """One H4 packet at bench time `seconds`; `sent` is host to controller."""
+    def write(self, packet: bytes, from_controller: bool) -> None:
+        """Add one H4 packet."""
         ...
 
 
@@ -102,7 +102,6 @@ class _Tap:
     def __init__(self, source: Any, sink: Any) -> None:
         self._sink = sink
         self._host: Any = None
-        self._loop = asyncio.get_running_loop()
         self.capture: PacketCapture | None = None
         self.metadata = getattr(source, "metadata", {})
         self.terminated = source.terminated
@@ -114,12 +113,12 @@ class _Tap:
 
     def on_packet(self, packet: bytes) -> None:
         if self.capture is not None:
-            self.capture.write(self._loop.time(), packet, True)
+            self.capture.write(packet, from_controller=False)
         self._sink.on_packet(packet)
 
     def received(self, packet: bytes) -> None:
         if self.capture is not None:
-            self.capture.write(self._loop.time(), packet, False)
+            self.capture.write(packet, from_controller=True)
         if self._host is not None:
             self._host.on_packet(packet)
 

@@ -6,6 +6,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
+from smp.os_management import EchoWriteRequest, EchoWriteResponse
+
 from hil.ble.central import Central, Connection
 from hil.ble.client import DEFAULT_MTU
 from hil.ble.link import Phy
@@ -120,8 +122,6 @@ class SerialReach:
         self._transport: SerialTransport | None = None
 
     async def open(self, timeout_s: float) -> SmpClient:
-        from smp.os_management import EchoWriteRequest, EchoWriteResponse  # only to knock
-
         await self.close()
         self._transport = SerialTransport(self._console)
         client = SmpClient(self._transport)

@@ -11,14 +11,17 @@ from smp import header, message
 from smp import image_management as images
 from smp import os_management as system
 
-from hil.dfu.errors import LinkLost, MgmtError, OsError, SmpTimeout
+from hil.dfu.errors import LinkLost, MgmtError, OsError, SmpResultError
 from hil.dfu.parameters import Parameters
 from hil.dfu.reach import Reach
 from hil.dfu.smp_client import SmpClient
+from hil.errors import DeviceError
 
 CONNECT_TIMEOUT_S = 20.0
 ERASE_TIMEOUT_S = 60.0
 """A slot of 464 KiB is 116 pages of 85 ms, and a bank of serial flash takes longer."""
+
+_RETRY_PAUSE_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -193,10 +196,13 @@ class Session:
                 await self.client(timeout_s=max(left, 1.0))
                 await self.echo("hil")
                 return
-            except (LinkLost, SmpTimeout):
+            except SmpResultError:
+                return  # a refusal is an answer
+            except DeviceError:  # not there, or it went again while it was being connected to
                 await self.drop()
                 if left <= 0:
                     raise
+                await asyncio.sleep(_RETRY_PAUSE_S)
 
 
 def _states(response: images.ImageStatesReadResponse) -> list[SlotState]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -12,14 +13,15 @@ from smpclient import SMPClient
 from smpclient.transport.ble import SMPBLETransport
 
 from hil.ble.bleak_platform import bleak_on
+from hil.ble.btsnoop import UNIX_EPOCH_US, BtsnoopWriter
 from hil.ble.link import LinkPhys
 from hil.ble.uuids import SMP_CHARACTERISTIC
 from hil.dfu.errors import LinkLost
 from hil.dfu.reach import BleReach, LinkSettings
 from hil.dfu.session import Session
 from hil.dfu.transfer import Upload
+from hil.dfu.update import Update
 from hil.errors import DeviceError
-from hil.rig.capture import LinkCapture
 from hil.virtual.wire.loop import VirtualEventLoop
 from tests.ble.air_bench import AirBench, air_bench
 from tests.dfu.conftest import Image
@@ -149,12 +151,45 @@ def test_smpclient_runs_unmodified_on_our_backend(loop: VirtualEventLoop) -> Non
     assert server.violations == []
 
 
+def test_a_whole_update_through_the_facade(loop: VirtualEventLoop) -> None:
+    """Synchronous, with a drop at half and a device that is away for five seconds while it swaps."""
+    server = SmpServer(lambda _: None)
+    old = {"slot": 0, "version": "1.0.0", "hash": bytes(32), "active": True, "confirmed": True}
+    new = {"slot": 1, "version": IMAGE.version, "hash": IMAGE.hash}
+    server.slots = [old, new]
+    stack = AsyncExitStack()
+    bench = loop.run(stack.enter_async_context(air_bench(loop, server)))
+
+    def reset() -> None:
+        server.slots = [
+            {**new, "slot": 0, "active": True, "confirmed": True},
+            {**old, "slot": 1, "active": False},
+        ]
+        bench.lose_link()
+        loop.call_later(5.0, bench.lose_link, False)
+
+    server.on_reset = reset
+    try:
+        update = Update(loop.run, BleReach(bench.central, name="kit", link=FAST))
+        transfer = update.start(IMAGE)
+        transfer.run_until(fraction=0.5)
+        transfer.drop_link()
+        assert update.resume(transfer).resent_bytes <= transfer.window_bytes
+        states = update.activate(IMAGE)
+        assert [(state.version, state.active) for state in states] == [("1.2.3", True), ("1.0.0", False)]
+        update.close()
+    finally:
+        loop.run(stack.aclose())
+    assert bytes(server.received) == IMAGE.data
+    assert server.violations == []
+
+
 def test_a_capture_of_a_connection_is_whole(loop: VirtualEventLoop, tmp_path: Path) -> None:
     path = tmp_path / "central.btsnoop"
 
     async def main() -> None:
         async with air_bench(loop) as bench:
-            writer = LinkCapture(path)
+            writer = BtsnoopWriter(path, lambda: UNIX_EPOCH_US + round(loop.time() * 1_000_000))
             bench.central.capture_to(writer)
             connection = await bench.central.connect(await bench.central.find(name="kit"))
             await connection.disconnect()
