@@ -49,7 +49,15 @@ ZIG_FLAGS = (
     "-fno-unwind-tables",
 )
 
-LINK_FLAGS = (*TARGET, "-nostdlib", "-Wl,--gc-sections", "-Wl,-e,Reset_Handler", "-Wl,--build-id=none")
+LINK_FLAGS = (
+    *TARGET,
+    "-nostdlib",
+    "-Wl,--gc-sections",
+    "-Wl,-e,Reset_Handler",
+    "-Wl,--build-id=none",
+    # With larger pages the ELF header itself becomes flash content in front of a program that does not start on one.
+    "-Wl,-z,max-page-size=4",
+)
 
 _ERROR_LINE = re.compile(r"^(?P<where>[^\s:][^:]*:\d+:\d+): (?:fatal )?error: (?P<what>.*)$", re.MULTILINE)
 
