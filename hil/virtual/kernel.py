@@ -33,6 +33,29 @@ MAX_SLICE = 2 * TICKS_PER_MS
 QUANTUM = 10 * TICKS_PER_US
 
 
+# The kernels inside `advance` in this process, for the signal handler.
+_advancing: list[Kernel] = []
+
+
+def _on_sigint(number: int, frame: FrameType | None) -> None:
+    """Ctrl-C: deferred to the end of the slice inside `advance`, KeyboardInterrupt at once elsewhere."""
+    if _advancing:
+        _advancing[-1].interrupt()
+    else:
+        signal.default_int_handler(number, frame)
+
+
+def _defer_sigint() -> None:
+    """Replace Python's own SIGINT handler, which would raise in the middle of a model.
+
+    It stays replaced, since the system call costs more than a slice; another handler is left alone.
+    """
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        return
+    if threading.get_ident() == threading.main_thread().ident:
+        signal.signal(signal.SIGINT, _on_sigint)
+
+
 class Runner(Protocol):
     """Something that runs by itself between events: a CPU."""
 
@@ -180,27 +203,15 @@ class Kernel:
         """
         if self._advancing:
             raise RuntimeError("Kernel.advance is not re-entrant: host code ran inside a hardware model")
-        restore = self._take_sigint()
+        _defer_sigint()
+        _advancing.append(self)
         self._advancing = True
         try:
             self._advance(until, wake)
         finally:
             self._advancing = False
             self._running = None
-            if restore:
-                signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    def _take_sigint(self) -> bool:
-        """Replace Python's own SIGINT handler, which would raise in the middle of a model."""
-        if threading.get_ident() != threading.main_thread().ident:
-            return False
-        if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-            return False
-        signal.signal(signal.SIGINT, self._on_sigint)
-        return True
-
-    def _on_sigint(self, number: int, frame: FrameType | None) -> None:
-        self.interrupt()
+            _advancing.pop()
 
     def _advance(self, until: int, wake: Callable[[], bool] | None) -> None:
         while True:
