@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import pytest
+
+from hil.virtual.debugport import TargetBusError
+from hil.virtual.kernel import TICKS_PER_MS
+from tests.virtual.soc.board import ACL, NVMC, POWER, Board
+
+PAGE = 0x3000
+
+
+def _fill(board: Board) -> None:
+    board.soc.memory.write(PAGE, bytes(4096))
+
+
+def test_page_erase_takes_85_ms_and_counts_as_an_operation() -> None:
+    board = Board()
+    _fill(board)
+    board.set(NVMC, r504=2, r508=PAGE)
+    board.run(85 * TICKS_PER_MS - 1)
+    assert board.read(NVMC + 0x400) == 0
+    assert board.read(PAGE) == 0
+    board.run(1)
+    assert board.read(NVMC + 0x400) == 1
+    assert board.soc.memory.read(PAGE, 4096) == b"\xff" * 4096
+    assert board.kit.faults.operations == 1
+
+
+def test_erase_needs_erase_enable() -> None:
+    board = Board()
+    _fill(board)
+    board.set(NVMC, r504=1, r508=PAGE)
+    board.run(100 * TICKS_PER_MS)
+    assert board.read(PAGE) == 0
+
+
+def test_acl_blocks_erase_write_and_erase_all_until_reset() -> None:
+    board = Board()
+    board.set(ACL, r800=PAGE, r804=0x1000, r808=2, r504=2)
+    for command, value in ((0x508, PAGE), (0x518, PAGE), (0x50C, 1)):
+        with pytest.raises(TargetBusError):
+            board.write(NVMC + command, value)
+    board.set(ACL, r804=0x2000, r808=0)  # written once only
+    assert board.read(ACL + 0x804) == 0x1000
+    board.set(NVMC, r504=1)
+    with pytest.raises(TargetBusError):
+        board.write(PAGE, 0)
+    board.soc.hold_reset(True)
+    board.soc.hold_reset(False)
+    board.set(NVMC, r504=1)
+    board.write(PAGE, 0)
+    assert board.read(PAGE) == 0
+
+
+def test_acl_read_protection_hides_a_page() -> None:
+    board = Board()
+    board.set(ACL, r800=PAGE, r804=0x1000, r808=4)
+    with pytest.raises(TargetBusError):
+        board.read(PAGE)
+
+
+def test_power_cut_half_way_leaves_a_half_erased_page_that_depends_on_the_seed() -> None:
+    contents = []
+    for seed in (1, 1, 2):
+        board = Board(seed=seed)
+        _fill(board)
+        board.kit.faults.cut_at_operation(0, "during", 0.5)
+        board.set(NVMC, r504=2, r508=PAGE)
+        board.run(100 * TICKS_PER_MS)
+        assert not board.soc.powered
+        content = board.soc.memory.read(PAGE, 4096)
+        ones = int.from_bytes(content, "little").bit_count()
+        assert 0.4 < ones / 32768 < 0.6
+        assert board.soc.nvmc.unstable_bits > 0
+        contents.append(content)
+        board.kit.faults.restore_power()
+        board.run(10 * TICKS_PER_MS)
+        assert board.soc.powered
+        assert board.soc.memory.read(PAGE, 4096) != content
+    assert contents[0] == contents[1] != contents[2]
+
+
+@pytest.mark.parametrize(("phase", "erased"), [("before", False), ("after", True)])
+def test_power_cut_before_or_after_an_operation_leaves_it_undone_or_done(phase: str, erased: bool) -> None:
+    board = Board()
+    _fill(board)
+    board.kit.faults.cut_at_operation(0, phase)  # type: ignore[arg-type]
+    board.set(NVMC, r504=2, r508=PAGE)
+    board.run(100 * TICKS_PER_MS)
+    assert not board.soc.powered
+    assert board.soc.memory.read(PAGE, 4096) == (b"\xff" if erased else b"\x00") * 4096
+
+
+def test_partial_erases_add_up_to_an_erase() -> None:
+    board = Board()
+    _fill(board)
+    board.set(NVMC, r504=2)
+    for step in range(9):
+        assert (board.soc.memory.read(PAGE, 4096) == b"\xff" * 4096) is False, step
+        board.set(NVMC, r518=PAGE)
+        board.run(10 * TICKS_PER_MS)
+    assert board.soc.memory.read(PAGE, 4096) == b"\xff" * 4096
+
+
+def test_operations_are_prevented_below_the_pof_threshold() -> None:
+    board = Board(without_anomalies=frozenset({242}))
+    _fill(board)
+    board.set(POWER, r510=1 | 0xE << 1)  # 2.7 V
+    board.kit.rail.set_voltage(2.6)
+    board.run(TICKS_PER_MS)
+    assert board.read(POWER + 0x108) == 1
+    board.set(NVMC, r504=2, r508=PAGE)
+    board.run(100 * TICKS_PER_MS)
+    assert board.read(PAGE) == 0
+    assert board.kit.faults.operations == 0
+    board.set(POWER, r510=0)
+    board.set(NVMC, r508=PAGE)
+    board.run(100 * TICKS_PER_MS)
+    assert board.read(PAGE) == 0xFFFF_FFFF
+
+
+def test_anomaly_242_hangs_the_cpu_until_reset() -> None:
+    board = Board()
+    board.set(POWER, r510=1 | 0xE << 1)
+    board.kit.rail.set_voltage(2.6)
+    board.run(TICKS_PER_MS)
+    board.set(NVMC, r504=2, r508=PAGE)
+    assert board.soc.cpu.hung
+    board.soc.hold_reset(False)
+    assert not board.soc.cpu.hung
