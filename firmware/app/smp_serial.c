@@ -238,6 +238,7 @@ static void process(void) {
     answer[1] = (uint8_t)(size + CRC_SIZE);
     answer_length = LENGTH_SIZE + size + CRC_SIZE;
     answer_sent = 0;
+    send_answer();
 }
 
 void smp_serial_open(void) {

@@ -366,10 +366,20 @@ static void acl(const uint8_t *packet, uint16_t length) {
     }
 }
 
+static bool may_send_command(void) {
+    return commands_sent != commands_queued && awaited == 0 && command_allowed && !h4_sending();
+}
+
+static bool may_send_acl(void) {
+    uint16_t length;
+
+    return connection != NO_HANDLE && acl_free > 0 && !h4_sending() && l2cap_queued(&length) != NULL;
+}
+
 static void send_command(uint32_t now_ms) {
     struct command *next = &commands[commands_sent % COMMANDS];
 
-    if (commands_sent == commands_queued || awaited != 0 || !command_allowed) {
+    if (!may_send_command()) {
         return;
     }
     if (h4_send(next->bytes, next->length)) {
@@ -380,13 +390,14 @@ static void send_command(uint32_t now_ms) {
 }
 
 static void send_acl(void) {
+    const uint8_t *pdu;
     uint16_t whole;
     uint16_t part;
-    const uint8_t *pdu = l2cap_queued(&whole);
 
-    if (pdu == NULL || connection == NO_HANDLE || acl_free == 0 || h4_sending()) {
+    if (!may_send_acl()) {
         return;
     }
+    pdu = l2cap_queued(&whole);
     part = (uint16_t)(whole - fragment_offset);
     if (part > acl_length) {
         part = acl_length;
@@ -441,7 +452,7 @@ void hci_poll(uint32_t now_ms) {
 }
 
 bool hci_has_work(void) {
-    return h4_next() != NULL;
+    return h4_next() != NULL || may_send_command() || may_send_acl();
 }
 
 bool hci_ready(void) {

@@ -19,7 +19,7 @@ void hci_open(const struct hci_config *config);
 /* Does what there is to do: packets received, commands, ACL fragments. To be called whenever the main loop is awake. */
 void hci_poll(uint32_t now_ms);
 
-/* Whether hci_poll() has a packet to take right now. */
+/* Whether hci_poll() has something to take or to send right now. */
 bool hci_has_work(void);
 
 /* True when the controller has been set up: it answered every command of the start-up. */
