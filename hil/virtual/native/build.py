@@ -59,7 +59,16 @@ def command(output: Path) -> list[str]:
     """The compiler's command line."""
     return [
         *(sys.executable, "-m", "ziglang", "cc", "-target", target()[0]),
-        *("-shared", "-fPIC", "-O2", "-std=c11", "-g0", "-fno-sanitize=all", "-fvisibility=hidden"),
+        *(
+            "-shared",
+            "-fPIC",
+            "-O2",
+            "-std=c11",
+            "-g0",
+            "-fno-sanitize=all",
+            "-fomit-frame-pointer",
+            "-fvisibility=hidden",
+        ),
         *("-Wall", "-Wextra", "-Werror", f'-DCORE_SOURCE_HASH="{source_hash()}"'),
         *(str(HERE / name) for name in SOURCES),
         *("-o", str(output)),

@@ -386,10 +386,16 @@ EXPORT uint32_t core_run(struct core *c) {
         if (c->halt || c->lockup || c->ticks >= c->hard)
             continue;
         if (c->sleeping) {
-            if (!c->step && !core_wakes(c))
+            if (!c->step && !core_wakes(c)) {
+                c->slept = 1;
                 return CORE_SLEEP;
+            }
             c->sleeping = 0;
             c->event = 0;
+        }
+        if (c->slept) { /* let Python see the waking before anything executes */
+            c->slept = 0;
+            return CORE_REQUEST;
         }
         execute(c);
     }

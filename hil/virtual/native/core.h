@@ -123,7 +123,7 @@ struct core {
 
     uint32_t pc, thumb, address, before_asked;
     uint32_t inside, stopped, attention, request, engine_exception, engine_error;
-    uint32_t sleeping, event, lockup, hung, off, quiet;
+    uint32_t sleeping, slept, event, lockup, hung, off, quiet;
     uint32_t poll, mask_touched;
     uint32_t fault, fault_address, fault_pc, saved[16];
     uint32_t vtor, group_mask, ccr, scr, cfsr, hfsr, mmfar, bfar, fpccr, fpcar;

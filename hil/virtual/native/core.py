@@ -60,7 +60,7 @@ class Core(ctypes.Structure):
         *_named(c_void_p, "flash ram uicr"),
         *_named(_U32, "pc thumb address before_asked"),
         *_named(_U32, "inside stopped attention request engine_exception engine_error"),
-        *_named(_U32, "sleeping event lockup hung off quiet"),
+        *_named(_U32, "sleeping slept event lockup hung off quiet"),
         *_named(_U32, "poll mask_touched"),
         *_named(_U32, "fault fault_address fault_pc"),
         ("saved", _U32 * 16),

@@ -80,6 +80,10 @@ def _halted(reason: HaltReason) -> None:
     """No debugger is there."""
 
 
+def _slept(asleep: bool) -> None:
+    """Nobody asked to be told."""
+
+
 class Cpu:
     """One Cortex-M4F on a kernel. It starts without power: see `power_on`.
 
@@ -100,6 +104,8 @@ class Cpu:
         """The core locked up. If this does not reset it, it stays so."""
         self.on_halt: Callable[[HaltReason], None] = _halted
         """The core entered debug state."""
+        self.on_sleep: Callable[[bool], None] = _slept
+        """The core went to sleep in WFI or WFE (True), or woke up (False)."""
         self.reset_catch = False
         """DEMCR.VC_CORERESET: halt at the first instruction after a reset."""
         self.halted = False
@@ -112,6 +118,7 @@ class Cpu:
         self._at = ctypes.addressof(self._core)
         self._error: BaseException | None = None
         self._reset_wanted = False
+        self._asleep = False
         self._read_protect_wanted: int | None = None
         self._protected = 0
         self._watch_hook: int | None = None
@@ -158,7 +165,10 @@ class Cpu:
                 error, self._error = self._error, None
                 raise error
             if reason == native.SLEEP:
+                self._tell_sleep(True)
                 core.ticks = max(core.ticks, core.hard)
+            elif reason == native.REQUEST and not core.sleeping:
+                self._tell_sleep(False)
             elif reason == native.HALT:
                 self._enter_debug(HaltReason(core.halt))
             elif reason == native.LOCKUP:
@@ -167,6 +177,11 @@ class Cpu:
                 raise BenchError(f"{self.name}: Unicorn error {core.engine_error} at 0x{core.pc:08x}")
         if self._reset_wanted:
             self._reset_now()
+
+    def _tell_sleep(self, asleep: bool) -> None:
+        if asleep != self._asleep:
+            self._asleep = asleep
+            self.on_sleep(asleep)
 
     def limit_to(self, when: int) -> None:
         """End the run in progress before an instruction that would start at or after `when`."""
@@ -219,7 +234,19 @@ class Cpu:
         core.active = core.stall = 0
         core.pending = core.lines  # levels that are still high; peripherals are reset before the core
         core.enabled = RESET_ENABLED
-        for name in ("sleeping", "event", "lockup", "hung", "poll", "fault", "request", "halt", "step"):
+        self._tell_sleep(False)
+        for name in (
+            "sleeping",
+            "slept",
+            "event",
+            "lockup",
+            "hung",
+            "poll",
+            "fault",
+            "request",
+            "halt",
+            "step",
+        ):
             setattr(core, name, 0)
         for name in ("vtor", "scr", "cfsr", "hfsr", "mmfar", "bfar", "fpcar", "watch_hit", "engine_error"):
             setattr(core, name, 0)
@@ -412,7 +439,7 @@ class Cpu:
 
     def save(self) -> object:
         """Registers, exceptions and clock; the memories are saved by Memory. Not inside an access."""
-        flags = (self.halted, self.held_in_reset, self.reset_catch, self._reset_wanted)
+        flags = (self.halted, self.held_in_reset, self.reset_catch, self._reset_wanted, self._asleep)
         return self._engine.context_save(), bytes(self._core), flags, self._watchpoints, self.nvm.save()
 
     def restore(self, state: object) -> None:
@@ -421,7 +448,7 @@ class Cpu:
         context, core, flags, watchpoints, nvm = state
         self._engine.context_restore(context)
         ctypes.memmove(self._at, core, len(core))
-        self.halted, self.held_in_reset, self.reset_catch, self._reset_wanted = flags
+        self.halted, self.held_in_reset, self.reset_catch, self._reset_wanted, self._asleep = flags
         self.watchpoints = watchpoints
         self.nvm.restore(nvm)
         self._engine.ctl_flush_tb()

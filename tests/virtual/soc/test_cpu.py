@@ -292,3 +292,15 @@ def test_a_keyboard_interrupt_inside_an_access_is_not_lost() -> None:
     machine.bus.register(0x4000_2000, None, strike)
     with pytest.raises(KeyboardInterrupt):
         machine.run()
+
+
+def test_sleep_and_waking_are_told_at_their_ticks() -> None:
+    machine = kit("""
+        void Irq8(void) { R(0x40008004) = 0; }
+        void main(void) { R(0xE000E100) = 1 << 8; R(0x40008000) = 51200; ASM("wfi"); OUT = 1; }""")
+    told: list[tuple[int, bool]] = []
+    machine.cpu.on_sleep = lambda asleep: told.append((machine.kernel.now, asleep))
+    machine.run()
+    (slept, first), (woke, second), (_, third) = told
+    assert (first, second, third) == (True, False, True)
+    assert slept < 51200 <= woke < machine.stamped[0][0]
