@@ -154,6 +154,11 @@ class CoreSight:
         """DHCSR.C_DEBUGEN: a debugger took the core under control."""
         return bool(self._control & C_DEBUGEN)
 
+    @property
+    def stepping(self) -> bool:
+        """A single step that a debugger asked for is not over yet."""
+        return bool(self._control & C_STEP) and not self._cpu.halted
+
     _STATE = (
         *(
             "_control",

@@ -17,7 +17,7 @@ from hil.virtual.soc.approtect import Approtect
 from hil.virtual.soc.bus import Bus
 from hil.virtual.soc.clock import Clock
 from hil.virtual.soc.coresight import CoreSight
-from hil.virtual.soc.cpu import BUS_RANGES, Cpu
+from hil.virtual.soc.cpu import BUS_RANGES, Cpu, HaltReason
 from hil.virtual.soc.easydma import EasyDma
 from hil.virtual.soc.egu import Egu
 from hil.virtual.soc.gpio import Gpio
@@ -121,6 +121,7 @@ class Soc:
         self._build(uart_lines)
         self.cpu.on_system_reset = self._soft_reset
         self.cpu.on_lockup = self._locked_up
+        self.cpu.on_sleep = self._slept
         self.cpu.nvm.on_stop = self.on_nvm_operation
         for port in (self.p0, self.p1):
             port.on_detect.append(self._wake_from_off)
@@ -322,6 +323,8 @@ class Soc:
         if self.cpu.lockup and not self.cpu.debug_enabled and not blank:
             self.reset(ResetCause.LOCKUP)
             self.cpu.stall(LOCKUP_RESET)
+        elif self.coresight.stepping:
+            self.cpu.debug_halt(HaltReason.STEP)  # the step has ended, where nothing can be fetched
 
     def _enter_system_off(self) -> None:
         self._system_off = True
