@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 from hil.virtual.kernel import TICKS_PER_LFCLK, TICKS_PER_MS, TICKS_PER_US
+from hil.virtual.power.source import Battery
 from hil.virtual.soc.peripheral import ResetCause
-from tests.virtual.soc.board import CLOCK, POWER, PPI, RAM, RTC1, SAADC, TIMER1, WDT, Board
+from tests.virtual.soc.board import CLOCK, NVMC, POWER, PPI, RAM, RTC1, SAADC, TIMER1, WDT, Board
 
 
 def test_rtc_compare_comes_at_its_lfclk_edge() -> None:
@@ -107,3 +108,27 @@ def test_an_unmodelled_register_is_counted_and_reads_zero() -> None:
     assert board.read(0x4002_9004) == 0
     assert board.read(0x4002_9004) == 0
     assert board.soc.bus.unmodelled == {(0x4002_9004, "read"): 2}
+
+
+def test_a_sleeping_cpu_draws_microamperes_and_may_hold_the_watchdog() -> None:
+    board = Board()
+    assert board.kit.rail.current > 1e-3
+    board.set(WDT, r504=327, r50C=0, r000=1)  # paused in sleep
+    board.soc.memory.write(0x100, b"\x30\xbf\xfe\xe7")  # wfi; b .
+    board.soc.reset(ResetCause.SOFT)
+    board.run(100 * TICKS_PER_MS)
+    assert board.soc.cpu.sleeping
+    assert board.kit.rail.current < 1e-5
+    assert board.soc.reset_cause is ResetCause.SOFT
+
+
+def test_a_weak_battery_sags_under_erase_and_browns_out_in_the_middle() -> None:
+    board = Board()
+    board.soc.memory.write(0x3000, bytes(4096))
+    battery = Battery(capacity=1e-3, resistance=28.0, charge=0.2, curve=((0.0, 1.7), (1.0, 3.4)))
+    board.kit.rail.connect(battery)
+    board.run(TICKS_PER_MS)
+    assert board.soc.powered
+    board.set(NVMC, r504=2, r508=0x3000)
+    board.run(100 * TICKS_PER_MS)
+    assert board.soc.memory.read(0x3000, 4096) not in (bytes(4096), b"\xff" * 4096)

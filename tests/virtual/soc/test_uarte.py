@@ -76,7 +76,7 @@ def test_flow_control_holds_both_directions() -> None:
     line = board.kit.hci
     uarte1 = 0x4002_8000
     sent: list[bytes] = []
-    board.far.receive = sent.append  # type: ignore[method-assign]
+    board.far.receive = sent.append  # type: ignore[method-assign, assignment]
     line.far_end = board.far
     board.set(uarte1, r508=36, r50C=34, r510=35, r514=33, r524=0x1000_0000, r56C=1, r500=8)
     line.send(bytes(range(50)))
