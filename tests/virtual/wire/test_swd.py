@@ -11,7 +11,7 @@ from pyocd.core.session import Session
 from pyocd.core.target import Target
 from pyocd.probe.aggregator import DebugProbeAggregator
 
-from hil.virtual.wire.swd import HilProbe
+from hil.virtual.wire import swd
 from tests.probe.conftest import NAME, Kit, kit
 from tests.probe.test_pyocd import LOOP
 
@@ -45,7 +45,7 @@ def run_until_halted(core: Any) -> None:
 
 def test_nothing_is_listed_without_a_bench_or_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HIL_KIT", raising=False)
-    assert HilProbe.get_all_connected_probes() == []
+    assert swd.probe_class().get_all_connected_probes() == []
 
 
 def test_comparators_are_those_of_a_cortex_m4(core: Any) -> None:
