@@ -159,21 +159,23 @@ class Rig:
         """
         if not self._in_case:
             return {}
-        self._in_case = False
         notes: dict[str, Any] = {}
         trouble: list[Exception] = []
-        if failed:
+        try:
+            if failed:
+                with _collecting(trouble):
+                    self._keep_flash(notes)
             with _collecting(trouble):
-                self._keep_flash(notes)
-        with _collecting(trouble):
-            notes |= self._bench.notes()
-        with _collecting(trouble):
-            # In good order the debugger leaves before the power does; pyOCD complains otherwise.
-            self.release_probe()
-        trouble += self._close_all()
-        with _collecting(trouble):
-            self._bench.end()
-        self._folder = None
+                notes |= self._bench.notes()
+            with _collecting(trouble):
+                # In good order the debugger leaves before the power does; pyOCD complains otherwise.
+                self.release_probe()
+        finally:
+            self._in_case = False
+            trouble += self._close_all()
+            with _collecting(trouble):
+                self._bench.end()
+            self._folder = None
         if trouble:
             raise _as_bench_error(trouble[0])
         return notes
