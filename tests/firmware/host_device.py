@@ -1,13 +1,14 @@
 """The application's C code compiled for the computer that tests it, with queues and memory in the place of the chip.
 
-It is the code above ``firmware/soc`` as it runs on the device, with the compiler's checks for undefined behaviour on: a
-shift, index or conversion that is not defined stops it, and the test fails. Timing, interrupts and registers are the virtual
-kit's matter, not this one's.
+It is the code above ``firmware/soc`` as it runs on the device, with the compiler's checks for undefined
+behaviour on: a shift, index or conversion that is not defined stops it, and the test fails. Timing,
+interrupts and registers are the virtual kit's matter, not this one's.
 """
 
 from __future__ import annotations
 
 import ctypes
+import functools
 import hashlib
 import shutil
 import struct
@@ -52,6 +53,7 @@ def build_library(folder: Path) -> Path:
     return library
 
 
+@functools.cache
 def _map_memory() -> None:
     """Maps the flash and the boot information at the device's own addresses, once a process."""
     libc = ctypes.CDLL(None, use_errno=True)
@@ -64,9 +66,6 @@ def _map_memory() -> None:
             raise OSError(ctypes.get_errno(), f"cannot map the device's memory at {address:#x}")
 
 
-_mapped = False
-
-
 @_SHA256
 def _sha256(data: int, length: int, digest: int) -> None:
     ctypes.memmove(digest, hashlib.sha256(ctypes.string_at(data, length)).digest(), 32)
@@ -76,10 +75,7 @@ class HostDevice:
     """One device: flash, a library of its own, and the far ends of both UARTs."""
 
     def __init__(self, library: Path) -> None:
-        global _mapped
-        if not _mapped:
-            _map_memory()
-            _mapped = True
+        _map_memory()
         self._template = library
         self._folder = Path(tempfile.mkdtemp(prefix="hil-host-"))
         self._count = 0

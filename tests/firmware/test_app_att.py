@@ -6,7 +6,6 @@ import struct
 
 import pytest
 
-from tests.firmware.app_fixtures import app_library, device, link  # noqa: F401
 from tests.firmware.host_device import CONSOLE, HCI, Controller, HostDevice
 
 SMP_SERVICE = bytes.fromhex("8d53dc1d1db74cd3868b8a527460aa84")[::-1]

@@ -1,4 +1,4 @@
-"""Hostile bytes: whatever arrives, the application does nothing undefined, keeps running, and serves the next honest client."""
+"""Hostile bytes: the application does nothing undefined, keeps running, and serves the next client."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.firmware.app_fixtures import app_library  # noqa: F401
 from tests.firmware.host_device import CONSOLE, HCI, PRIMARY, PRIMARY_SIZE, UPDATE, Controller, HostDevice
 from tests.firmware.smp_wire import message, subscribe
 from tests.firmware.test_app_smp import frame
@@ -26,7 +25,7 @@ FUZZ = settings(
 
 
 @pytest.fixture(scope="module")
-def module_device(app_library: Path) -> Iterator[HostDevice]:  # noqa: F811
+def module_device(app_library: Path) -> Iterator[HostDevice]:
     made = HostDevice(app_library)
     made.flash(PRIMARY, make_image(5000).data)
     made.start()
@@ -190,7 +189,7 @@ def test_any_image_in_the_slot(target: Controller, header: bytes, tlvs: bytes) -
 @settings(FUZZ, max_examples=500)
 @given(st.binary(max_size=60) | json.map(cbor2.dumps))
 def test_soundness_agrees_with_a_reference_decoder(module_device: HostDevice, data: bytes) -> None:
-    """What the guard calls sound, a complete CBOR decoder can read too (but for what only the latter checks, such as UTF-8)."""
+    """What ends too early for a complete CBOR decoder is not sound. (The decoder checks more, such as UTF-8.)"""
     sound = module_device.call_bool("cbor_is_sound", data)
     try:
         cbor2.loads(data)

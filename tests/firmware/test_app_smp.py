@@ -9,13 +9,12 @@ import struct
 import cbor2
 import pytest
 
-from tests.firmware.app_fixtures import app_library, device, link  # noqa: F401
 from tests.firmware.host_device import CONSOLE, RESET, Controller, HostDevice
 from tests.firmware.smp_wire import ask, message, notifications, read_messages, send, subscribe
 
 
 @pytest.fixture
-def smp(link: Controller) -> Controller:  # noqa: F811
+def smp(link: Controller) -> Controller:
     subscribe(link)
     return link
 
@@ -44,7 +43,7 @@ def test_requests_in_flight_are_answered_in_order(smp: Controller) -> None:
 
 
 def test_a_client_that_sends_too_much_loses_messages_but_not_the_thread(smp: Controller) -> None:
-    """Seven where one is being answered, one waits for its answer's turn and four have room: the last is lost, whole."""
+    """Six while an answer waits: one is taken, four have room, the last is lost, and lost whole."""
     smp.request(b"\x02\xf2\x01")
     smp.credits_held = True
     send(smp, message(0, 0, {"d": "x" * 2400}, write=True, sequence=9), 498)
@@ -82,7 +81,7 @@ def test_half_a_message_ends_with_the_connection(smp: Controller) -> None:
     assert ask(smp, message(0, 0, {"d": "next"}, write=True)) == {"r": "next"}
 
 
-def test_nobody_who_does_not_listen_is_answered(link: Controller) -> None:  # noqa: F811
+def test_nobody_who_does_not_listen_is_answered(link: Controller) -> None:
     send(link, message(0, 0, {"d": "x"}, write=True))
     link.settle()
     assert link.received() == []
@@ -198,7 +197,7 @@ def read_frames(output: bytes) -> tuple[list[bytes], str]:
 
 
 @pytest.fixture
-def console(device: HostDevice) -> HostDevice:  # noqa: F811
+def console(device: HostDevice) -> HostDevice:
     device.start()
     device.run()
     device.take(CONSOLE)

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from tests.firmware.app_fixtures import app_library, device  # noqa: F401
 from tests.firmware.host_device import (
     POWER_CUT,
     PRIMARY,
@@ -24,6 +23,7 @@ from tests.firmware.host_device import (
     HostDevice,
 )
 from tests.firmware.smp_wire import ask, message, subscribe, take_log
+from tests.firmware.test_app_smp import ask_console, frame
 
 DEVICE_GROUP, BATTERY_LOW, SUPPLY_LOW = 64, 2, 3
 
@@ -46,7 +46,10 @@ def make_image(size: int = 9000, version: tuple[int, int, int, int] = (1, 2, 3, 
     return Image(header + payload + tlvs, digest)
 
 
-def begin(device: HostDevice) -> Controller:  # noqa: F811
+OLD = make_image(5000, (1, 0, 0, 0))
+
+
+def begin(device: HostDevice) -> Controller:
     assert device.start() == 0
     link = Controller(device)
     link.settle()
@@ -77,8 +80,8 @@ def slots(link: Controller) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def running(device: HostDevice) -> HostDevice:  # noqa: F811
-    device.flash(PRIMARY, make_image(5000, (1, 0, 0, 0)).data)
+def running(device: HostDevice) -> HostDevice:
+    device.flash(PRIMARY, OLD.data)
     return device
 
 
@@ -176,7 +179,7 @@ def test_an_upload_without_a_hash_is_taken(running: HostDevice) -> None:
 
 
 def test_an_upload_goes_on_after_a_power_cut_at_any_flash_operation(running: HostDevice) -> None:
-    """Every cut, in all of the upload: the device comes up, resumes at a whole page, and the image is right in the end."""
+    """The device comes up, resumes at a whole page, and the image is right in the end."""
     image = make_image(8000)
     link = begin(running)
     before = running.flash_operations()
@@ -185,7 +188,7 @@ def test_an_upload_goes_on_after_a_power_cut_at_any_flash_operation(running: Hos
     assert total > 2000
     for cut in [*range(0, 60), *range(60, total, 97), *range(total - 20, total)]:
         running.erase_flash()
-        running.flash(PRIMARY, make_image(5000, (1, 0, 0, 0)).data)
+        running.flash(PRIMARY, OLD.data)
         running.flash(SECONDARY, b"\x5a" * SECONDARY_SIZE)
         link = begin(running)
         running.cut_after(cut)
@@ -334,7 +337,7 @@ def test_a_cut_while_marking_leaves_the_update_marked_or_not_but_nothing_between
     image = make_image()
     for cut in range(9):
         running.erase_flash()
-        running.flash(PRIMARY, make_image(5000, (1, 0, 0, 0)).data)
+        running.flash(PRIMARY, OLD.data)
         link = begin(running)
         upload(link, image)
         running.cut_after(cut)
@@ -349,7 +352,7 @@ def test_a_cut_while_marking_leaves_the_update_marked_or_not_but_nothing_between
 
 def test_state_requests_that_make_no_sense_are_refused(running: HostDevice) -> None:
     link = begin(running)
-    running_hash = make_image(5000, (1, 0, 0, 0)).hash
+    running_hash = OLD.hash
 
     def state(body: dict[str, Any], version: int = 1) -> Any:
         return ask(link, message(1, 0, body, write=True, version=version), 498)
@@ -374,14 +377,14 @@ def test_an_erase_empties_the_slot_page_by_page(running: HostDevice) -> None:
     assert ask(link, message(1, 5, {"slot": 2}, write=True)) == {"err": {"group": 1, "rc": 14}}
 
 
-def on_trial(device: HostDevice, image: Image) -> None:  # noqa: F811
+def on_trial(device: HostDevice, image: Image) -> None:
     """As the bootloader leaves the flash after a test swap."""
     device.flash(PRIMARY, image.data)
     device.flash(PRIMARY + PRIMARY_SIZE - 40, b"\x02" + b"\xff" * 7 + b"\x01" + b"\xff" * 15 + TRAILER_MAGIC)
     device.flash(SECONDARY, make_image(4000, (1, 0, 0, 0)).data)
 
 
-def test_an_image_on_trial_tests_and_confirms_itself(device: HostDevice) -> None:  # noqa: F811
+def test_an_image_on_trial_tests_and_confirms_itself(device: HostDevice) -> None:
     on_trial(device, make_image(5000, (2, 0, 0, 0)))
     device.start()
     link = Controller(device)
@@ -390,7 +393,7 @@ def test_an_image_on_trial_tests_and_confirms_itself(device: HostDevice) -> None
     assert "self-test passed, image confirmed" in take_log(link)
 
 
-def test_an_image_on_trial_without_a_controller_gives_up(device: HostDevice) -> None:  # noqa: F811
+def test_an_image_on_trial_without_a_controller_gives_up(device: HostDevice) -> None:
     on_trial(device, make_image(5000, (2, 0, 0, 0)))
     device.start()
     assert device.run() == 0
@@ -399,7 +402,7 @@ def test_an_image_on_trial_without_a_controller_gives_up(device: HostDevice) -> 
     assert device.read(PRIMARY + PRIMARY_SIZE - 24, 1) == b"\xff"
 
 
-def test_an_image_on_trial_that_is_damaged_gives_up(device: HostDevice) -> None:  # noqa: F811
+def test_an_image_on_trial_that_is_damaged_gives_up(device: HostDevice) -> None:
     image = make_image(5000, (2, 0, 0, 0))
     on_trial(device, Image(image.data[:2000] + b"\x00" + image.data[2001:], image.hash))
     assert image.data[2000] != 0
@@ -407,14 +410,12 @@ def test_an_image_on_trial_that_is_damaged_gives_up(device: HostDevice) -> None:
     assert device.run() == RESET
 
 
-def test_while_on_trial_the_fallback_is_shown_and_kept(device: HostDevice) -> None:  # noqa: F811
+def test_while_on_trial_the_fallback_is_shown_and_kept(device: HostDevice) -> None:
     on_trial(device, make_image(5000, (2, 0, 0, 0)))
     device.start()
     device.put(0, b"")
     link = Controller(device)
     # The controller answers nothing yet, so the self-test waits; the console serves meanwhile.
-    from tests.firmware.test_app_smp import ask_console, frame
-
     device.run()
     device.take(0)
     answer: Any = ask_console(device, frame(message(1, 0)))

@@ -1,4 +1,4 @@
-"""Fixtures shared by the tests of the application on the host."""
+"""Fixtures of the application's tests on the host."""
 
 from __future__ import annotations
 
