@@ -13,6 +13,9 @@ from hil.errors import InputError
 #: zcbor's runtime, taken from the installed Python package at build time.
 _ZCBOR_C = ("zcbor_common.c", "zcbor_decode.c", "zcbor_encode.c")
 
+#: The drivers that the bootloader links; the application links all but the bootloader's console.
+_BOOT_DRIVERS = ("console", "cpu", "flash", "lock", "power", "startup", "time", "watchdog")
+
 
 @dataclass(frozen=True)
 class ProgramSources:
@@ -24,12 +27,10 @@ class ProgramSources:
 
 
 def boot_sources(firmware: Path) -> ProgramSources:
-    """The bootloader: boot/, the C library part and the drivers, without the application's own UART driver."""
-    application_only = ("/uarte.c", "/fault.c", "/attack.c")
-    soc = [path for path in _c_files(firmware, "soc") if not path.endswith(application_only)]
-    return ProgramSources(
-        "boot", "soc/nrf52840/boot.ld", (*_c_files(firmware, "boot"), *soc, *_c_files(firmware, "libc"))
-    )
+    """The bootloader: boot/, the C library part and the drivers it uses, by name: nothing comes in by accident."""
+    drivers = tuple(f"soc/nrf52840/{name}.c" for name in _BOOT_DRIVERS)
+    files = (*_c_files(firmware, "boot"), *drivers, *_c_files(firmware, "libc"))
+    return ProgramSources("boot", "soc/nrf52840/boot.ld", files)
 
 
 def app_sources(firmware: Path) -> ProgramSources | None:
