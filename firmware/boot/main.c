@@ -131,6 +131,8 @@ int main(void)
     if (!upgrade_run(page, &info, &image)) {
         stay("no valid image, waiting for a probe");
     }
+    /* Before the lock: the provisioning page may not be readable afterwards. */
+    hand_over(page, reset_reason, &info);
     if (!lock_boot_flash(page)) {
         stay("the bootloader could not be locked, nothing is started");
     }
@@ -139,7 +141,6 @@ int main(void)
     log_text((info.confirmed != 0u) ? " starts" : " starts, unconfirmed");
     log_end();
 
-    hand_over(page, reset_reason, &info);
     console_close();
     time_stop();
     watchdog_feed();
