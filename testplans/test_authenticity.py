@@ -1,0 +1,130 @@
+"""Images that are not what the maker signed are not started, whoever put them there."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pytest
+
+from hil.case import case, stage
+from hil.dfu.errors import SmpResultError
+from hil.image.keys import bench_key
+from hil.image.sign import SignedImage
+from hil.image.trailer import TRAILER_MAGIC
+from hil.rig.boot_info import Refusal
+from hil.rig.device import Device
+from hil.run.reported import ReportedImages, ReportedUpdate
+
+MUTATIONS = [
+    "header-magic",
+    "header-size",
+    "header-image-size",
+    "header-protected-size",
+    "header-version-rehashed",
+    "payload-first-bit",
+    "payload-last-bit",
+    "payload-rehashed",
+    "tlv-hash",
+    "tlv-key-hash",
+    "tlv-signature",
+    "tlv-signature-type",
+    "tlv-length",
+    "tlv-counter",
+    "truncated-payload",
+    "truncated-tlv",
+]
+REFUSALS = {
+    "header-magic": {Refusal.HEADER},
+    "header-size": {Refusal.HEADER, Refusal.SIZE},
+    "header-image-size": {Refusal.SIZE},
+    "header-protected-size": {Refusal.SIZE, Refusal.TLV},
+    "header-version-rehashed": {Refusal.SIGNATURE},
+    "payload-first-bit": {Refusal.HASH},
+    "payload-last-bit": {Refusal.HASH},
+    "payload-rehashed": {Refusal.SIGNATURE},
+    "tlv-hash": {Refusal.HASH},
+    "tlv-key-hash": {Refusal.KEY},
+    "tlv-signature": {Refusal.SIGNATURE},
+    "tlv-signature-type": {Refusal.TLV, Refusal.SIGNATURE},
+    "tlv-length": {Refusal.TLV},
+    "tlv-counter": {Refusal.HASH},
+    "truncated-payload": {Refusal.TLV},
+    "truncated-tlv": {Refusal.SIGNATURE, Refusal.TLV},
+    "wrong key": {Refusal.KEY},
+}
+
+
+def _offer(dut: Device, update: ReportedUpdate, image: SignedImage) -> str:
+    """Offer an image over the air with every step of an update; return the step at which the device refused."""
+    try:
+        update.start(image).run()
+    except SmpResultError:
+        return "upload"
+    try:
+        update.test(image.hash)
+    except SmpResultError:
+        return "test"
+    finally:
+        update.close()
+    dut.reset()
+    dut.wait_booted(60.0)
+    return "bootloader"
+
+
+def _place(dut: Device, image: SignedImage) -> None:
+    """Put an image and the request to install it into the update slot by the probe, past the application."""
+    slot = dut.file.slot("secondary")
+    offset = dut.file.flash_page if dut.file.swap == "offset" else 0
+    probe = dut.rig.probe
+    probe.erase(slot.start, slot.size)
+    probe.program(image.data, slot.start + offset)
+    probe.program(TRAILER_MAGIC, slot.end - len(TRAILER_MAGIC))
+    dut.rig.release_probe()
+
+
+def _wrong_key(images: ReportedImages) -> SignedImage:
+    return images.make("1.1.0", key=bench_key("somebody else"))
+
+
+@case(
+    "AUTH-01",
+    "An image that was changed after signing, or signed by another key, is never started when offered over the air",
+    evidence_for=["BRIEF-signing", "CRA-I.2.f", "ETSI-5.3-9"],
+    needs=["central"],
+)
+@pytest.mark.parametrize(
+    "fault", ["wrong key", "header-magic", "payload-rehashed", "tlv-signature", "truncated-payload"]
+)
+def test_a_broken_image_is_refused_over_the_air(
+    dut: Device, update: ReportedUpdate, images: ReportedImages, base_image: SignedImage, fault: str
+) -> None:
+    image = _wrong_key(images) if fault == "wrong key" else images.broken(fault, "1.1.0")
+    with stage("offer"):
+        _offer(dut, update, image)
+    with stage("check"):
+        assert dut.version == base_image.version
+        assert dut.read_slot()[: len(base_image.data)] == base_image.data
+
+
+@case(
+    "AUTH-02",
+    "The bootloader by itself refuses each kind of broken image, and says why",
+    evidence_for=["BRIEF-signing", "CRA-I.2.f", "ETSI-5.3-9"],
+    needs=["probe"],
+)
+@pytest.mark.parametrize("fault", ["wrong key", *MUTATIONS])
+def test_the_bootloader_refuses_a_broken_image(
+    dut: Device, images: ReportedImages, base_image: SignedImage, fault: str
+) -> None:
+    image = _wrong_key(images) if fault == "wrong key" else images.broken(fault, "1.1.0")
+    with stage("place"):
+        _place(dut, image)
+    with stage("boot"):
+        dut.reset()
+        dut.wait_booted(60.0)
+    with stage("check"):
+        assert dut.version == base_image.version
+        assert dut.read_slot()[: len(base_image.data)] == base_image.data
+        info = dut.boot_info
+        assert info is not None
+        assert info.images[0].refusal in cast(set[Refusal], REFUSALS[fault])

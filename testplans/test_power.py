@@ -1,0 +1,209 @@
+"""Power lost, sagging or low while the bootloader exchanges the images."""
+
+from __future__ import annotations
+
+import pytest
+
+from hil.case import case, stage
+from hil.dfu.errors import SmpError
+from hil.image.sign import SignedImage
+from hil.image.trailer import Flag
+from hil.image.variants import Behaviour
+from hil.rig.boot_info import ResetReason
+from hil.rig.device import Device
+from hil.rig.rig import Rig
+from hil.run.reported import ReportedImages, ReportedUpdate
+
+SWAP_TIMEOUT_S = 60.0
+"""A swap of an application of some 64 KB takes a few seconds; a first start adds the signature checks."""
+
+
+def _request(update: ReportedUpdate, image: SignedImage) -> None:
+    """Upload `image` and ask for it to be tested at the next start."""
+    update.start(image).run()
+    update.test(image.hash)
+    update.close()
+
+
+def _wait_running(dut: Device, image: SignedImage, *, confirmed: bool = True) -> None:
+    dut.wait_booted(SWAP_TIMEOUT_S)
+    assert dut.version == image.version
+    if confirmed:
+        dut.rig.sleep(3.0)  # the self-test runs before the application confirms itself
+        trailer = dut.slot("primary").trailer
+        assert trailer.image_ok is Flag.SET
+
+
+@case(
+    "PWR-01",
+    "Power cut in the middle of the swap: the swap is finished when power returns",
+    evidence_for=["BRIEF-rollback", "CRA-I.2.h"],
+    needs=["central", "supply", "console"],
+)
+@pytest.mark.parametrize("after_s", [0.2, 1.0, 2.0])
+def test_power_cut_during_swap(
+    dut: Device, update: ReportedUpdate, next_image: SignedImage, rig: Rig, after_s: float
+) -> None:
+    with stage("upload"):
+        _request(update, next_image)
+    with stage("swap"):
+        rig.console.skip()
+        dut.reset()
+        rig.console.wait_for("swap starts", SWAP_TIMEOUT_S)
+        rig.sleep(after_s)
+    with stage("power cut"):
+        rig.console.skip()
+        dut.power_cycle()
+        rig.console.wait_for("swap resumes", SWAP_TIMEOUT_S)
+        _wait_running(dut, next_image)
+
+
+@case(
+    "PWR-02",
+    "Power cut inside a single flash operation of the swap: the torn word or page is recovered",
+    evidence_for=["BRIEF-rollback", "CRA-I.2.h"],
+    needs=["central", "faults"],
+)
+@pytest.mark.parametrize("operation", [0, 1, 2, 3, 5, 40, 2_000])
+def test_torn_flash_operation_during_swap(
+    dut: Device, update: ReportedUpdate, next_image: SignedImage, rig: Rig, operation: int
+) -> None:
+    faults = rig.faults
+    assert faults is not None
+    with stage("upload"):
+        _request(update, next_image)
+    with stage("swap"):
+        faults.cut_power_at_flash_operation(faults.flash_operations + operation, "during", 0.5)
+        dut.reset()
+        for _ in range(100):
+            if faults.cut_happened:
+                break
+            rig.sleep(0.1)
+        assert faults.cut_happened
+    with stage("power returns"):
+        dut.power_cycle()
+        _wait_running(dut, next_image)
+
+
+@case(
+    "PWR-03",
+    "Power cut in the middle of a revert: the former image runs again when power returns",
+    evidence_for=["BRIEF-rollback", "CRA-I.2.h"],
+    needs=["central", "supply", "console", "device.behaviours"],
+)
+@pytest.mark.parametrize("after_s", [0.2, 1.5])
+def test_power_cut_during_revert(
+    dut: Device,
+    update: ReportedUpdate,
+    base_image: SignedImage,
+    images: ReportedImages,
+    rig: Rig,
+    after_s: float,
+) -> None:
+    unconfirmed = images.make("1.1.0", behaviour=Behaviour.NEVER_CONFIRM)
+    with stage("upload"):
+        _request(update, unconfirmed)
+    with stage("swap"):
+        dut.reset()
+        _wait_running(dut, unconfirmed, confirmed=False)
+    with stage("revert"):
+        rig.console.skip()
+        dut.reset()
+        rig.console.wait_for("revert starts", SWAP_TIMEOUT_S)
+        rig.sleep(after_s)
+    with stage("power cut"):
+        dut.power_cycle()
+        dut.wait_booted(SWAP_TIMEOUT_S)
+        assert dut.version == base_image.version
+
+
+@case(
+    "PWR-04",
+    "A swap cut off waits below the battery threshold with the flash untouched, and finishes on recovery",
+    evidence_for=["BRIEF-battery", "CRA-I.2.h"],
+    needs=["central", "supply", "console", "device.battery"],
+)
+def test_swap_waits_at_low_voltage(
+    dut: Device, update: ReportedUpdate, next_image: SignedImage, rig: Rig
+) -> None:
+    battery = dut.file.battery
+    assert battery is not None
+    with stage("upload"):
+        _request(update, next_image)
+    with stage("swap"):
+        rig.console.skip()
+        dut.reset()
+        rig.console.wait_for("swap starts", SWAP_TIMEOUT_S)
+        rig.sleep(1.0)
+        dut.power_off()
+    with stage("low voltage"):
+        rig.console.skip()
+        dut.set_battery(battery.swap_minimum - 5)
+        dut.power_on()
+        rig.console.wait_for("swap waits: battery", SWAP_TIMEOUT_S)
+        before = dut.read_flash(0, dut.file.flash_size)
+        rig.sleep(20.0)
+        dut.set_battery(battery.swap_minimum + 2)  # above the threshold, below where it goes on
+        rig.sleep(20.0)
+        assert dut.read_flash(0, dut.file.flash_size) == before, "the flash was changed below the threshold"
+        info = rig.console.text()
+        assert "swap goes on" not in info.split("swap waits: battery")[-1]
+    with stage("full voltage"):
+        dut.set_battery(100)
+        rig.console.wait_for("swap goes on", SWAP_TIMEOUT_S)
+        _wait_running(dut, next_image)
+
+
+@case(
+    "PWR-05",
+    "A brown-out while the flash is being erased leaves the old image running, and the next update is taken",
+    evidence_for=["BRIEF-battery", "CRA-I.2.h"],
+    needs=["central", "supply.ramp"],
+)
+def test_brown_out_during_erase(
+    dut: Device, update: ReportedUpdate, base_image: SignedImage, next_image: SignedImage, rig: Rig
+) -> None:
+    with stage("upload"):
+        update.start(next_image).run()
+    with stage("brown-out"):
+        volts = rig.file.supply.nominal_volts if rig.file.supply is not None else 3.0
+        rig.supply.ramp(volts, 0.5, 1.5)
+        with pytest.raises(SmpError):
+            update.erase()
+        dut.power_off()
+    with stage("power returns"):
+        rig.supply.set_volts(volts)
+        dut.power_on()
+        update.wait_alive()
+        assert dut.version == base_image.version
+    with stage("update"):
+        update.run(next_image)
+        assert dut.version == next_image.version
+
+
+@case(
+    "PWR-06",
+    "A supply that sags below the power-fail threshold during the swap pauses it, and no watchdog is needed",
+    evidence_for=["BRIEF-battery", "CRA-I.2.h"],
+    needs=["central", "supply.ramp", "console"],
+)
+def test_sag_during_swap(dut: Device, update: ReportedUpdate, next_image: SignedImage, rig: Rig) -> None:
+    volts = rig.file.supply.nominal_volts if rig.file.supply is not None else 3.0
+    sag = 1.8  # below the bootloader's power-fail threshold of 1.9 V, above brown-out
+    with stage("upload"):
+        _request(update, next_image)
+    with stage("swap"):
+        rig.console.skip()
+        dut.reset()
+        rig.console.wait_for("swap starts", SWAP_TIMEOUT_S)
+        rig.sleep(0.5)
+    with stage("sag"):
+        rig.supply.ramp(volts, sag, 0.2)
+        rig.sleep(5.0)
+        rig.supply.ramp(sag, volts, 0.2)
+    with stage("recovery"):
+        _wait_running(dut, next_image)
+        info = dut.boot_info
+        assert info is not None
+        assert not info.reset_reason & ResetReason.WATCHDOG, "the CPU hung until the watchdog reset it"
+        assert "reset: watchdog" not in rig.console.text()

@@ -1,0 +1,63 @@
+"""Transfers that are cut off: the update goes on from where the device got to."""
+
+from __future__ import annotations
+
+import pytest
+
+from hil.case import case, measured, stage
+from hil.image.sign import SignedImage
+from hil.rig.device import Device
+from hil.run.reported import ReportedUpdate
+
+
+@case(
+    "XFER-01",
+    "A dropped link resumes from the last confirmed offset, and the update is taken",
+    evidence_for=["BRIEF-resume", "CRA-I.2.h", "ETSI-5.3-12"],
+    needs=["central"],
+)
+@pytest.mark.parametrize("fraction", [0.01, 0.5, 0.99])
+def test_link_drop_resumes(
+    dut: Device, update: ReportedUpdate, next_image: SignedImage, fraction: float
+) -> None:
+    with stage("upload"):
+        transfer = update.start(next_image)
+        transfer.run_until(fraction=fraction)
+        confirmed = transfer.offset
+        transfer.drop_link()
+    with stage("resume"):
+        outcome = update.resume(transfer)
+        measured("resent", outcome.resent_bytes, "B")
+        assert outcome.start_offset >= confirmed, "the device lost bytes it had confirmed"
+        assert outcome.resent_bytes <= transfer.window_bytes
+    with stage("activate"):
+        update.activate(next_image)
+        assert dut.version == next_image.version
+
+
+@case(
+    "XFER-02",
+    "Power lost during the upload: the device starts its old image, and the upload resumes from flash",
+    evidence_for=["BRIEF-resume", "CRA-I.2.h"],
+    needs=["central", "supply", "device.resume-after-reset"],
+)
+def test_power_cut_during_upload_resumes(
+    dut: Device, update: ReportedUpdate, base_image: SignedImage, next_image: SignedImage
+) -> None:
+    with stage("upload"):
+        transfer = update.start(next_image)
+        transfer.run_until(fraction=0.6)
+        confirmed = transfer.offset
+    with stage("power cut"):
+        dut.power_cycle()
+        update.wait_alive()
+        assert dut.version == base_image.version
+    with stage("resume"):
+        outcome = update.resume(transfer)
+        measured("resumed at", outcome.start_offset, "B")
+        # The page under way when the power went is written again, and what was in flight is sent again.
+        assert outcome.start_offset >= confirmed - 2 * dut.file.flash_page
+        assert outcome.resent_bytes <= transfer.window_bytes + 2 * dut.file.flash_page
+    with stage("activate"):
+        update.activate(next_image)
+        assert dut.version == next_image.version
