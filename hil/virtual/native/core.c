@@ -168,16 +168,50 @@ EXPORT void core_bus_fault(struct core *c, uint32_t address, uint32_t kind) {
     c->limit = 0;
 }
 
+/* Firmware polls: a value that nothing can have changed is not asked for again. */
 EXPORT uint64_t core_bus_read(void *engine, uint64_t offset, uint32_t size, void *user) {
     const struct core_region *region = user;
+    struct core *c = region->core;
+    uint32_t address = region->base + (uint32_t)offset;
+    struct core_kept *kept = &c->kept[(address >> 2 ^ address >> 12) & (KEPT - 1)];
     (void)engine;
-    return region->core->bus_read(region->base + (uint32_t)offset, size);
+    if (size == 4 && kept->address == address && kept->generation == c->generation)
+        return kept->value;
+    c->keep = 0;
+    uint32_t value = c->bus_read(address, size);
+    if (c->keep && size == 4) {
+        kept->address = address;
+        kept->value = value;
+        kept->generation = c->generation;
+    } else {
+        c->generation++;
+    }
+    return value;
+}
+
+/* Take a store to a register that Python left to this core. */
+static bool latched(struct core *c, uint32_t address, uint32_t size, uint32_t value) {
+    for (uint32_t i = 0; i < LATCHES; i++) {
+        struct core_latch *latch = c->latch[i];
+        if (!latch || latch->address != address || !latch->direct || size != 4)
+            continue;
+        latch->value = value & latch->mask;
+        if (i == LATCH_NVMC_CONFIG)
+            c->nvm_write_enable = latch->value == NVMC_CONFIG_WEN;
+        return true;
+    }
+    return false;
 }
 
 EXPORT void core_bus_write(void *engine, uint64_t offset, uint32_t size, uint64_t value, void *user) {
     const struct core_region *region = user;
+    struct core *c = region->core;
+    uint32_t address = region->base + (uint32_t)offset;
     (void)engine;
-    region->core->bus_write(region->base + (uint32_t)offset, size, (uint32_t)value);
+    if (latched(c, address, size, (uint32_t)value))
+        return;
+    c->bus_write(address, size, (uint32_t)value);
+    c->generation++;
 }
 
 /* A store to flash, UICR or FICR (nRF52840 PS, NVMC): whole aligned words, only with write enable,
@@ -205,6 +239,7 @@ static void program(struct core *c, uint32_t address, uint32_t size, uint32_t va
     }
     if (c->nvm_operations == c->nvm_stop_at) {
         c->on_nvm_stop();
+        c->generation++;
         if (c->off)
             return; /* power was cut before the operation began */
     }
@@ -360,6 +395,7 @@ static void execute(struct core *c) {
 
 /* Run until something outside is needed; the reason is returned. `hard` is the tick to stop at. */
 EXPORT uint32_t core_run(struct core *c) {
+    c->generation++; /* anything may have happened since */
     for (;;) {
         if (c->engine_error)
             return CORE_ERROR;

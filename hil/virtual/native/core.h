@@ -28,6 +28,11 @@ enum {
     EXCEPTIONS = 64, /* 16 of the architecture and 48 interrupts */
     MAX_BREAKPOINTS = 16,
     MAX_WATCHPOINTS = 4,
+
+    KEPT = 64, /* entries of the cache of register values, a power of 2 */
+    LATCH_NVMC_CONFIG = 0,
+    LATCHES = 2,
+    NVMC_CONFIG_WEN = 1,
 };
 
 enum { NMI = 2, HARD_FAULT, MEM_MANAGE, BUS_FAULT, USAGE_FAULT, SVCALL = 11, DEBUG_MONITOR, PENDSV = 14, SYSTICK };
@@ -101,6 +106,17 @@ struct core_watchpoint {
     uint32_t address, length, kind;
 };
 
+/* A register whose stores may be taken here, while Python says that nothing else follows from them. */
+struct core_latch {
+    uint32_t address, mask, value, direct;
+};
+
+/* A register's value, good as long as Python has not run since: neither a model nor an event. */
+struct core_kept {
+    uint64_t generation;
+    uint32_t address, value;
+};
+
 struct core {
     /* Time, in ticks. While an instruction executes, `ticks` is already its end. */
     uint64_t ticks, limit, hard, stall;
@@ -108,7 +124,7 @@ struct core {
     uint64_t pending, enabled, active, lines, catch_mask;
     uint64_t nvm_operations, nvm_stop_at, nvm_start, nvm_end;
     uint64_t write_protect[4]; /* one bit for each flash page */
-    uint64_t slices, late, taken;
+    uint64_t slices, late, taken, generation;
 
     void *engine;
     int (*reg_read)(void *, int, void *);
@@ -120,6 +136,7 @@ struct core {
     void (*bus_write)(uint32_t, uint32_t, uint32_t);
     void (*on_nvm_stop)(void);
     uint8_t *flash, *ram, *uicr;
+    struct core_latch *latch[LATCHES];
 
     uint32_t pc, thumb, address, before_asked;
     uint32_t inside, stopped, attention, request, engine_exception, engine_error;
@@ -129,10 +146,12 @@ struct core {
     uint32_t vtor, group_mask, ccr, scr, cfsr, hfsr, mmfar, bfar, fpccr, fpcar;
     uint32_t nvm_write_enable, nvm_mode, nvm_address, nvm_old, nvm_new;
     uint32_t halt, step, stepped, debug_enabled, mask_interrupts, watch_hit, watched;
+    uint32_t keep; /* set by bus_read: the value holds until Python runs again */
     uint32_t breakpoints, breakpoint[MAX_BREAKPOINTS];
     uint32_t watchpoints;
     struct core_watchpoint watchpoint[MAX_WATCHPOINTS];
     int32_t priority[EXCEPTIONS];
+    struct core_kept kept[KEPT];
 };
 
 struct core_region {

@@ -26,6 +26,8 @@ HALT_NONE, HALT_REQUEST, HALT_BREAKPOINT, HALT_WATCHPOINT, HALT_STEP, HALT_CATCH
 FAULT_BUS_READ, FAULT_BUS_WRITE = 1, 2
 NVM_NORMAL, NVM_IGNORE, NVM_HANG = range(3)
 MAX_BREAKPOINTS, MAX_WATCHPOINTS = 16, 4
+LATCH_NVMC_CONFIG, LATCH_POFCON = range(2)
+_LATCHES, _KEPT = 2, 64
 
 BUS_READ = CFUNCTYPE(c_uint32, c_uint32, c_uint32)
 BUS_WRITE = CFUNCTYPE(None, c_uint32, c_uint32, c_uint32)
@@ -40,6 +42,22 @@ class WatchpointStruct(ctypes.Structure):
     _fields_: ClassVar[Any] = [("address", _U32), ("length", _U32), ("kind", _U32)]
 
 
+class Latch(ctypes.Structure):
+    """`struct core_latch`: a register that keeps what is stored to it, under a mask.
+
+    While `direct` is set the native core takes the stores without telling Python: for a register that is
+    written for each word of flash, and only as long as nothing follows from it but its value.
+    """
+
+    _fields_: ClassVar[Any] = [("address", _U32), ("mask", _U32), ("value", _U32), ("direct", _U32)]
+
+
+class KeptStruct(ctypes.Structure):
+    """`struct core_kept`."""
+
+    _fields_: ClassVar[Any] = [("generation", _U64), ("address", _U32), ("value", _U32)]
+
+
 def _named(kind: Any, names: str) -> list[tuple[str, Any]]:
     return [(name, kind) for name in names.split()]
 
@@ -52,12 +70,13 @@ class Core(ctypes.Structure):
         *_named(_U64, "pending enabled active lines catch_mask"),
         *_named(_U64, "nvm_operations nvm_stop_at nvm_start nvm_end"),
         ("write_protect", _U64 * 4),
-        *_named(_U64, "slices late taken"),
+        *_named(_U64, "slices late taken generation"),
         *_named(c_void_p, "engine reg_read reg_write start stop control"),
         ("bus_read", BUS_READ),
         ("bus_write", BUS_WRITE),
         ("on_nvm_stop", NVM_STOP),
         *_named(c_void_p, "flash ram uicr"),
+        ("latch", c_void_p * _LATCHES),
         *_named(_U32, "pc thumb address before_asked"),
         *_named(_U32, "inside stopped attention request engine_exception engine_error"),
         *_named(_U32, "sleeping slept event lockup hung off quiet"),
@@ -67,11 +86,13 @@ class Core(ctypes.Structure):
         *_named(_U32, "vtor group_mask ccr scr cfsr hfsr mmfar bfar fpccr fpcar"),
         *_named(_U32, "nvm_write_enable nvm_mode nvm_address nvm_old nvm_new"),
         *_named(_U32, "halt step stepped debug_enabled mask_interrupts watch_hit watched"),
+        ("keep", _U32),
         ("breakpoints", _U32),
         ("breakpoint", _U32 * MAX_BREAKPOINTS),
         ("watchpoints", _U32),
         ("watchpoint", WatchpointStruct * MAX_WATCHPOINTS),
         ("priority", _I32 * 64),
+        ("kept", KeptStruct * _KEPT),
     ]
 
 

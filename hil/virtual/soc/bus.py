@@ -45,7 +45,8 @@ class Bus:
         """What a task register does, by its address: PPI triggers tasks without a bus access."""
         self.routes: dict[int, list[int]] = {}
         """Task addresses by event address, for the PPI channels that are enabled now."""
-        self.accesses = 0
+        self.steady: set[int] = set()
+        """Words that change only by what models and events do: the CPU need not ask again in between."""
         self._readers: dict[int, Reader] = {}
         self._writers: dict[int, Writer] = {}
         self._ranges: list[tuple[int, int, Device]] = []
@@ -58,10 +59,16 @@ class Bus:
         self._ranges.append((size, base, device))
         self._ranges.sort(key=lambda entry: entry[0])
 
-    def register(self, address: int, reader: Reader | None, writer: Writer | None) -> None:
-        """Serve the word at ``address``; None on one side makes that kind of access unmodelled."""
+    def register(
+        self, address: int, reader: Reader | None, writer: Writer | None, *, steady: bool = False
+    ) -> None:
+        """Serve the word at ``address``; None on one side makes that kind of access unmodelled.
+
+        ``steady`` says that reading it changes nothing and that its value does not depend on the time.
+        """
         if reader is not None:
             self._readers[address] = reader
+            (self.steady.add if steady else self.steady.discard)(address)
         if writer is not None:
             self._writers[address] = writer
 
@@ -71,7 +78,6 @@ class Bus:
 
     def read(self, address: int, size: int) -> int:
         """Value of ``size`` (1, 2 or 4) bytes at ``address``."""
-        self.accesses += 1
         if size == 4:
             reader = self._readers.get(address)
             if reader is not None:
@@ -80,7 +86,6 @@ class Bus:
 
     def write(self, address: int, size: int, value: int) -> None:
         """Write the low ``size`` (1, 2 or 4) bytes of ``value`` to ``address``."""
-        self.accesses += 1
         if size == 4:
             writer = self._writers.get(address)
             if writer is not None:

@@ -48,6 +48,9 @@ CCR_RESET = 0x0000_0200  # STKALIGN
 class AccessPort(Protocol):
     """What the CPU needs of the bus (see bus.py)."""
 
+    steady: set[int]
+    """Addresses of words whose value changes only by what models and events do, not with time alone."""
+
     def read(self, address: int, size: int) -> int: ...
 
     def write(self, address: int, size: int, value: int) -> None: ...
@@ -502,6 +505,11 @@ class Cpu:
         self._hook(unicorn.UC_HOOK_INTR, library.core_on_interrupt)
         self._hook(unicorn.UC_HOOK_MEM_INVALID, library.core_on_bad_access)
 
+    def take_stores(self, index: int, latch: native.Latch) -> None:
+        """Let the native core serve a latch (native.LATCH_*); it does so while the latch is `direct`."""
+        self._keep.append(latch)
+        self._core.latch[index] = ctypes.addressof(latch)
+
     def _hook(self, kind: int, function: Any) -> int:
         """Install a native hook for all addresses; the core is its user data."""
         hook = ctypes.c_size_t()
@@ -536,7 +544,10 @@ class Cpu:
     def _bus_read(self, address: int, size: int) -> int:
         """Called by the native core; an exception must not leave it, ctypes would drop it."""
         try:
-            return self.bus.read(address, size)
+            value = self.bus.read(address, size)
+            if address in self.bus.steady:
+                self._core.keep = 1
+            return value
         except BusFault:
             self._library.core_bus_fault(self._at, address, native.FAULT_BUS_READ)
         except BaseException as error:

@@ -359,9 +359,13 @@ class Soc:
     def _nvmc_ready(self) -> int:
         """NVMC.READY; a loader in RAM that polls it is held a little, which keeps the polls countable."""
         operation = self.nvmc.operation
-        if operation is not None and self.cpu.in_access:
+        if operation is None:
+            self.bus.steady.add(self.nvmc.base + 0x400)
+            return 1
+        self.bus.steady.discard(self.nvmc.base + 0x400)
+        if self.cpu.in_access:
             self.cpu.stall(min(operation.end - self.kernel.now, READY_POLL))
-        return int(operation is None)
+        return 0
 
     def nvm_hang(self) -> None:
         log.warning("%s: NVMC operation during POFWARN hangs the CPU (anomaly 242)", self.name)

@@ -108,7 +108,9 @@ class Peripheral:
         reader: Callable[[], int] = partial(self.values.__getitem__, offset)
         if on_read is not None:
             reader = partial(self._settled, on_read, offset)
-        self.bus.register(self.base + offset, reader, partial(self._write_event, offset))
+        self.bus.register(
+            self.base + offset, reader, partial(self._write_event, offset), steady=on_read is None
+        )
         return offset
 
     def register(
@@ -128,7 +130,7 @@ class Peripheral:
         self._reset_values[offset] = reset
         reader = read if read is not None else partial(self.values.__getitem__, offset)
         writer = write if write is not None else partial(self._store, offset, mask)
-        self.bus.register(self.base + offset, reader, _ignore if read_only else writer)
+        self.bus.register(self.base + offset, reader, _ignore if read_only else writer, steady=read is None)
         return offset
 
     def interrupts(self, *, inten: bool = False) -> None:
