@@ -102,8 +102,8 @@ def test_a_broken_image_is_refused_over_the_air(
     with stage("offer"):
         _offer(dut, update, image)
     with stage("check"):
-        assert dut.version == base_image.version
-        assert dut.read_slot()[: len(base_image.data)] == base_image.data
+        assert dut.version == base_image.version, f"the image was taken ({fault})"
+        assert dut.holds(base_image), f"the former image was overwritten ({fault})"
 
 
 @case(
@@ -123,8 +123,8 @@ def test_the_bootloader_refuses_a_broken_image(
         dut.reset()
         dut.wait_booted(60.0)
     with stage("check"):
-        assert dut.version == base_image.version
-        assert dut.read_slot()[: len(base_image.data)] == base_image.data
+        assert dut.version == base_image.version, f"the image was taken ({fault})"
+        assert dut.holds(base_image), f"the former image was overwritten ({fault})"
         info = dut.boot_info
         assert info is not None
         assert info.images[0].refusal in cast(set[Refusal], REFUSALS[fault])

@@ -50,7 +50,7 @@ def test_swap_not_started_at_low_battery(
         dut.set_battery(battery.swap_minimum - 5)
         dut.reset()
         dut.wait_booted()
-        assert dut.version == base_image.version
+        assert dut.version == base_image.version, "the swap was done below the battery threshold"
         info = dut.boot_info
         assert info is not None
         assert info.images[0].refusal is Refusal.BATTERY
@@ -58,4 +58,4 @@ def test_swap_not_started_at_low_battery(
         dut.set_battery(100)
         dut.reset()
         dut.wait_booted(60.0)
-        assert dut.version == next_image.version
+        assert dut.version == next_image.version, "charged, the device did not take the update"

@@ -48,7 +48,8 @@ def test_hostile_application(
             console = blank_dut.rig.console
             console.wait_for(f"attack on {target}", 30.0)
             attempts = int(console.wait_for(r"attack faults: (\d+)", 30.0)[1])
-            assert console.wait_for(r"attack (left|CHANGED) the target", 30.0)[1] == "left"
+            outcome = console.wait_for(r"attack (left|CHANGED) the target", 30.0)[1]
+            assert outcome == "left", f"{attack} changed {target}"
             if faults:
                 assert attempts >= 1, f"{attack} on {target} did not fault"
         blank_dut.rig.sleep(1.0)
@@ -57,7 +58,7 @@ def test_hostile_application(
         page = product.provisioning.page()
         where = blank_dut.file.provisioning
         assert where is not None
-        assert blank_dut.read_flash(0, len(start)) == start
-        assert blank_dut.read_flash(where.start, len(page)) == page
+        assert blank_dut.read_flash(0, len(start)) == start, f"{attack} changed the bootloader"
+        assert blank_dut.read_flash(where.start, len(page)) == page, f"{attack} changed the provisioning page"
         blank_dut.reset()
         blank_dut.rig.console.wait_for(re.escape("1.0.0") + ".* starts", 10.0)

@@ -37,10 +37,11 @@ def test_a_bad_image_is_reverted(
             assert dut.version == bad.version
             dut.reset()
     with stage("revert"):
-        dut.rig.console.wait_for(r"1\.0\.0.* starts", 60.0)
+        started = dut.rig.console.wait_for(r"(\d+\.\d+\.\d+)\S* starts", 60.0)[1]
+        assert started == str(base_image.version), f"{started} was started again though it never confirmed"
         dut.wait_booted(60.0)
     with stage("check"):
-        assert dut.version == base_image.version
+        assert dut.version == base_image.version, f"an update that proved itself bad was kept ({behaviour})"
         running = next(state for state in update.states() if state.active)
         assert (running.hash, running.confirmed) == (base_image.hash, True)
         dut.reset()

@@ -90,6 +90,10 @@ class ImageVersion:
         text = f"{self.major}.{self.minor}.{self.revision}"
         return f"{text}+{self.build}" if self.build else text
 
+    def __repr__(self) -> str:
+        # Short, because what a failed case compares is shown to people, and pytest cuts what is long.
+        return f"ImageVersion({self})"
+
 
 @dataclass(frozen=True)
 class ImageHeader:

@@ -167,6 +167,10 @@ class Device:
         slot = self.file.slot(role, image)
         return self.read_flash(slot.start, slot.size)
 
+    def holds(self, image: SignedImage, role: str = "primary") -> bool:
+        """Whether the slot holds exactly this image: header, payload and TLVs."""
+        return self.read_slot(role)[: len(image.data)] == image.data
+
     def slot(self, role: str = "primary", image: int = 0) -> SlotContent:
         """What lies in a slot, from its image header and trailer in the flash."""
         where = self.file.slot(role, image)

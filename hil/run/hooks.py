@@ -190,6 +190,8 @@ class CaseHooks:
         words = ["hil", "run", "--rig", self._settings.rig]
         if self._settings.plan:
             words += ["--plan", self._settings.plan]
+        if self._settings.defect:
+            words += ["--defect", self._settings.defect]
         return shlex.join([*words, "--seed", str(self._settings.seed), "--case", instance])
 
 

@@ -15,12 +15,16 @@ DEFAULT_SEED = 1
 
 @dataclass(frozen=True)
 class Settings:
-    """The rig, plan and seed of a run, as given; `cases` are the ids, if only some were asked for."""
+    """The rig, plan and seed of a run, as given; `cases` are the ids, if only some were asked for.
+
+    `defect` names the check that the bootloader was built without; None for a sound one.
+    """
 
     rig: str = files.DEFAULT
     plan: str | None = None
     seed: int = DEFAULT_SEED
     cases: tuple[str, ...] = field(default=())
+    defect: str | None = None
 
 
 def of(config: pytest.Config) -> Settings:
@@ -31,7 +35,11 @@ def of(config: pytest.Config) -> Settings:
         plan = plan_of(config)
         seed = plan.seed if plan is not None else DEFAULT_SEED
     return Settings(
-        config.getoption("hil_rig") or files.DEFAULT, name, seed, tuple(config.getoption("hil_case"))
+        config.getoption("hil_rig") or files.DEFAULT,
+        name,
+        seed,
+        tuple(config.getoption("hil_case")),
+        config.getoption("hil_defect"),
     )
 
 

@@ -48,6 +48,11 @@ def run(asked: Asked) -> tuple[int, Path | None]:
 
     Raises InputError when the rig file, the plan or an argument is wrong, before anything is switched on.
     """
+    with _sigterm_interrupts():
+        return _run(asked)
+
+
+def _run(asked: Asked) -> tuple[int, Path | None]:
     rig = files.load(asked.rig)
     plan = plans.load(asked.plan)
     workers = asked.workers or plan.workers
@@ -57,7 +62,7 @@ def run(asked: Asked) -> tuple[int, Path | None]:
     instances = _collect(folder, plan, asked)
     out = asked.out or bundled.reports()
     check_parent(out)
-    with _own_stdout() as stream, _sigterm_interrupts():
+    with _own_stdout() as stream:
         _build_firmware(rig, asked.defect, stream)
         keeper = _Keeper(Display(stream, len(instances)))
         arguments = _arguments(folder, asked)
@@ -67,7 +72,12 @@ def run(asked: Asked) -> tuple[int, Path | None]:
         try:
             code = pytest.main([*arguments, *asked.pytest_arguments], plugins=[keeper])
         except KeyboardInterrupt:
+            # Before the first case, or after the last one while the report is written, where pytest lets it pass.
             code = pytest.ExitCode.INTERRUPTED
+            if keeper.writer is None:
+                raise
+            keeper.writer.pytest_keyboard_interrupt()
+            keeper.writer.finish()
         finally:
             keeper.display.stop()
         if keeper.writer is None:
@@ -138,6 +148,8 @@ def _collect_quietly(arguments: Sequence[str], collected: _Collected) -> None:
     with Path(os.devnull).open("w") as nowhere:
         collected.output = nowhere
         code = pytest.main([*arguments, "--collect-only", "-q", "--no-header"], plugins=[collected])
+    if collected.interrupted:
+        raise KeyboardInterrupt
     if code == pytest.ExitCode.USAGE_ERROR:
         raise InputError("pytest refused its arguments, see above")
 
@@ -148,11 +160,15 @@ class _Collected:
     def __init__(self) -> None:
         self.cases: list[tuple[str, str]] = []
         self.broken: list[str] = []
+        self.interrupted = False
         self.output: TextIO | None = None
 
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: pytest.Config) -> None:
         _write_pytests_output_to(config, self.output)
+
+    def pytest_keyboard_interrupt(self) -> None:
+        self.interrupted = True
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:

@@ -67,7 +67,12 @@ class RunWriter:
             "bench": rig.bench,
             "device": rig.device.name,
             "seed": settings.seed,
-            "settings": {"rig": settings.rig, "plan": settings.plan, "cases": list(settings.cases)},
+            "settings": {
+                "rig": settings.rig,
+                "plan": settings.plan,
+                "cases": list(settings.cases),
+                "defect": settings.defect,
+            },
             "versions": _versions(),
             "host": {
                 "system": platform.system(),

@@ -9,7 +9,7 @@
 #define NVMC_ERASEPAGEPARTIALCFG REGISTER(0x4001E51Cu)
 #define UICR_NRFFW0 REGISTER(0x10001014u) /* the bootloader's address, for Nordic's master boot record */
 #define ACL_REGIONS 8u
-#define WORD_OFFSET 0x20u  /* of the word attacked in the target's page */
+#define WORD_OFFSET 0x04u  /* reset vector, layout version: not 0 already, so that a write shows */
 #define PARTIAL_MS 80u     /* of the 85 ms of a whole erase */
 #define WAIT_LOOPS 2000000u /* well below the watchdog */
 #define CFSR_PRECISE 0x00000200u

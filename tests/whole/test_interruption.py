@@ -1,0 +1,134 @@
+"""Ctrl-C, SIGTERM and kill at any moment of a run on the bench: results kept, supply off, no word too many."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.whole.running import HIL, environment
+
+INTERRUPTED = 130
+PLAN = """
+schema = 1
+name = "mini"
+cases = ["*"]
+"""
+CASES = """
+from hil.case import case, stage
+
+@case("A-01", "It holds, and is done at once")
+def test_a():
+    pass
+
+@case("A-02", "A whole update")
+def test_b(dut, update, next_image):
+    update.start(next_image).run()
+    update.test(next_image.hash)
+    update.close()
+    with stage("swap"):
+        dut.rig.console.skip()
+        dut.reset()
+        dut.rig.console.wait_for("swap starts", 60.0)
+        # Only a signal ends this: what the run does then must not depend on how fast this machine is.
+        while True:
+            dut.rig.sleep(0.01)
+"""
+
+
+class Running:
+    """A run on the virtual bench that goes on until it is told to end."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "plan.toml").write_text(PLAN)
+        (folder / "test_cases.py").write_text(CASES)
+        self._lines: list[str] = []
+        self.process = subprocess.Popen(
+            [*HIL, "run", "--plan", "plan.toml", "--out", "out"],
+            cwd=folder,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._watchdog = threading.Timer(240, self.process.kill)
+        self._watchdog.start()
+
+    def wait_until_it_says(self, text: str) -> None:
+        """Read what it prints up to a line that holds `text`."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._lines.append(line)
+            if text in line:
+                return
+        raise AssertionError(f"it ended without saying {text!r}: {''.join(self._lines)}{self.errors()}")
+
+    def errors(self) -> str:
+        assert self.process.stderr is not None
+        return self.process.stderr.read()
+
+    def end(self, number: signal.Signals) -> tuple[str, str]:
+        """Send a signal and wait for the end; returns what was printed and the errors."""
+        self.process.send_signal(number)
+        out, err = self.process.communicate()
+        return "".join(self._lines) + out, err
+
+    @property
+    def run_folder(self) -> Path:
+        (folder,) = (self.folder / "out").iterdir()
+        return folder
+
+    def close(self) -> None:
+        self._watchdog.cancel()
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Running]:
+    started = Running(tmp_path)
+    yield started
+    started.close()
+
+
+@pytest.mark.parametrize(
+    ("number", "moment"),
+    [
+        (signal.SIGINT, "A-02: provision"),
+        (signal.SIGINT, "A-02: swap"),
+        (signal.SIGTERM, "A-02: boot"),
+    ],
+)
+def test_an_interrupted_run_keeps_its_results_and_leaves_the_supply_off(
+    running: Running, number: signal.Signals, moment: str
+) -> None:
+    running.wait_until_it_says(moment)
+    out, err = running.end(number)
+    assert running.process.returncode == INTERRUPTED, out + err
+    assert err == ""
+    assert "Traceback" not in out
+    folder = running.run_folder
+    assert out.splitlines()[-1] == f"out/{folder.name}"
+    record = json.loads((folder / "run.json").read_text())
+    assert (record["state"], record["exit_code"]) == ("interrupted", INTERRUPTED)
+    results = [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
+    assert [(result["id"], result["outcome"]) for result in results] == [("A-01", "passed")]
+    trace = (folder / "cases" / "A-02" / "power.csv").read_text().splitlines()
+    assert trace[-1].split(",")[1:3] == ["safe off", "0.0000"]
+    assert (folder / "report.html").stat().st_size > 0
+
+
+def test_a_killed_run_keeps_the_results_of_what_had_finished(running: Running) -> None:
+    running.wait_until_it_says("A-02: provision")
+    running.end(signal.SIGKILL)
+    assert running.process.returncode == -signal.SIGKILL
+    results = [json.loads(line) for line in (running.run_folder / "results.jsonl").read_text().splitlines()]
+    assert [(result["id"], result["outcome"]) for result in results] == [("A-01", "passed")]
