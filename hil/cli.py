@@ -225,6 +225,14 @@ def rigs_show(
     console.print_json(opened.model_dump_json(by_alias=True, exclude_none=True))
 
 
+@rigs_app.command("keys")
+def rigs_keys() -> None:
+    """Describe every key of a rig file, as Markdown."""
+    from hil.rig import reference
+
+    typer.echo(reference.markdown(), nl=False)
+
+
 @rigs_app.command("check")
 def rigs_check(
     rig: Annotated[str, typer.Argument(metavar="NAME|FILE")] = "virtual",

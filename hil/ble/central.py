@@ -95,10 +95,11 @@ class Connection:
 
 
 class Central:
-    """Find and connect devices with one radio."""
+    """Find and connect devices with one radio, or with the system's adapter, on Linux the one of that name."""
 
-    def __init__(self, radio: Radio | None) -> None:
+    def __init__(self, radio: Radio | None, *, adapter: str | None = None) -> None:
         self.radio = radio
+        self._adapter: dict[str, Any] = {"bluez": {"adapter": adapter}} if adapter is not None else {}
 
     @property
     def controls_link(self) -> bool:
@@ -208,7 +209,7 @@ class Central:
     def _scanner(self, service: str | None) -> BleakScanner:
         uuids = [service] if service is not None else None
         if self.radio is None:
-            return BleakScanner(service_uuids=uuids)
+            return BleakScanner(service_uuids=uuids, **self._adapter)
         return BleakScanner(service_uuids=uuids, backend=self.radio.scanner_backend)
 
     def _client(
@@ -220,7 +221,9 @@ class Central:
         on_disconnect: Callable[[BleakClient], None],
     ) -> BleakClient:
         if self.radio is None:
-            return BleakClient(peer.device, on_disconnect, services=services, timeout=timeout_s)
+            return BleakClient(
+                peer.device, on_disconnect, services=services, timeout=timeout_s, **self._adapter
+            )
         return BleakClient(
             peer.device,
             on_disconnect,

@@ -32,6 +32,7 @@ def open_probe(file: ProbeFile) -> Probe:
 def open_supply(file: SupplyFile) -> Supply:
     """The power supply, within the rig file's limits. Raises BenchError when it is not there."""
     from hil.supply.scpi import ScpiSupply
+    from hil.supply.visa import DEFAULT_BAUD
 
     return ScpiSupply(
         file.resource,
@@ -39,6 +40,7 @@ def open_supply(file: SupplyFile) -> Supply:
         max_amperes=file.max_amperes,
         channel=file.channel,
         timeout_s=file.timeout_seconds,
+        baud=file.baud or DEFAULT_BAUD,
     )
 
 
@@ -55,7 +57,7 @@ async def open_central(file: CentralFile) -> Central:
     from hil.ble.radio import DEFAULT_ADDRESS, Radio
 
     if file.driver == "os" or file.transport is None:
-        return Central(None)
+        return Central(None, adapter=file.adapter)
     address = file.address or DEFAULT_ADDRESS
     if file.transport.startswith("hil:"):
         from hil.rig.virtual import open_virtual_transport

@@ -233,6 +233,12 @@ class SupplyFile(Table):
         description="VISA resource, e.g. TCPIP0::192.0.2.1::INSTR or ASRL/dev/ttyUSB0::INSTR"
     )
     channel: int = Field(default=1, ge=1, le=8, description="output channel")
+    baud: int | None = Field(
+        default=None,
+        ge=300,
+        le=4_000_000,
+        description="bit rate of a serial resource (ASRL...); 9600 if absent",
+    )
     nominal_volts: float = Field(gt=0, le=60, description="voltage at which a case begins, V")
     max_volts: float = Field(gt=0, le=60, description="no case can set more than this, V")
     max_amperes: float = Field(gt=0, le=20, description="current limit set on the instrument, A")
@@ -247,6 +253,8 @@ class SupplyFile(Table):
             raise ValueError(
                 f"expected nominal_volts of at most max_volts ({self.max_volts:g}), got {self.nominal_volts:g}"
             )
+        if self.baud is not None and not self.resource.upper().startswith("ASRL"):
+            raise ValueError(f'baud is for serial resources (ASRL...), and the resource is "{self.resource}"')
         return self
 
 
@@ -261,7 +269,7 @@ class CentralFile(Table):
         description="bumble: where the controller is, e.g. usb:0, serial:/dev/ttyACM0,1000000, hil:central",
     )
     adapter: Text | None = Field(
-        default=None, description="os: which adapter, e.g. hci0; absent: the system's default"
+        default=None, description="os: which adapter, on Linux, e.g. hci0; absent: the system's default"
     )
     address: BleAddress | None = Field(
         default=None, description="bumble: the central's own static random address"
@@ -273,6 +281,10 @@ class CentralFile(Table):
             raise ValueError('driver "bumble" needs the key transport, e.g. transport = "usb:0"')
         if self.driver == "os" and self.transport is not None:
             raise ValueError('driver "os" has no transport; name the adapter by adapter = "hci0"')
+        if self.driver == "bumble" and self.adapter is not None:
+            raise ValueError('driver "bumble" has no adapter; say where its controller is by transport')
+        if self.driver == "os" and self.address is not None:
+            raise ValueError('driver "os" has no address: the operating system decides on it')
         return self
 
 
@@ -285,21 +297,26 @@ class ConsoleFile(Table):
 
 
 class BatteryModel(Table):
-    """A battery between the virtual supply and the kit; without it the supply feeds the kit by its leads."""
+    """[virtual.battery]: the virtual supply plays a battery; what it is set to is the open-circuit voltage."""
 
-    open_circuit_volts: float = Field(gt=0, le=5.5, description="voltage without load, V")
-    internal_ohms: float = Field(ge=0, le=1000, description="internal resistance, ohm")
-    capacity_mah: float = Field(gt=0, le=100_000, description="charge from full to empty, mAh")
+    internal_ohms: float = Field(
+        ge=0, le=1000, description="internal resistance, which makes the voltage sag under load, ohm"
+    )
 
 
 class VirtualFile(Table):
     """[virtual]: what only a virtual bench has to be told."""
 
     revision: Literal["Rev1", "Rev2", "Rev3"] = Field(
-        default="Rev2", description="nRF52840 revision, which decides the anomalies that the chip has"
+        default="Rev2",
+        description="nRF52840 revision, which decides its anomalies and how its debug port is protected",
+    )
+    without_anomalies: list[Literal[242]] = Field(
+        default_factory=list,
+        description="anomalies that this chip shall not have, to see a case with and without one",
     )
     wire_ohms: float = Field(default=0.2, ge=0, le=100, description="resistance of the supply's leads, ohm")
-    battery: BatteryModel | None = Field(default=None, description="a battery in place of the supply's leads")
+    battery: BatteryModel | None = Field(default=None, description="the supply plays a battery")
     spare_controllers: int = Field(
         default=1, ge=0, le=8, description="controllers besides the kit's and the central's"
     )

@@ -50,8 +50,14 @@ class VirtualBench:
     def begin(self, seed: int) -> None:
         self.end()
         install()
+        settings = self._settings
         self._hardware = HardwareBench(
-            seed, revision=self._settings.revision, spare_controllers=self._settings.spare_controllers
+            seed,
+            revision=settings.revision,
+            without_anomalies=frozenset(settings.without_anomalies),
+            spare_controllers=settings.spare_controllers,
+            lead_ohms=settings.wire_ohms,
+            battery_ohms=settings.battery.internal_ohms if settings.battery is not None else 0.0,
         )
         self._loop = VirtualEventLoop(self._hardware.kernel)
         self._faults = VirtualFaults(self._hardware)

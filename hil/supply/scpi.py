@@ -7,7 +7,7 @@ from types import TracebackType
 
 from hil.errors import BenchError
 from hil.supply.base import Limits
-from hil.supply.visa import Instrument
+from hil.supply.visa import DEFAULT_BAUD, Instrument
 
 FULL_SLEW = "MAX"
 _MAX_ERRORS = 32
@@ -31,7 +31,7 @@ class ScpiSupply:
         max_amperes: float,
         channel: int = 1,
         timeout_s: float = 2.0,
-        baud: int = 9600,
+        baud: int = DEFAULT_BAUD,
     ) -> None:
         self._limits = Limits(max_volts, max_amperes)
         self._instrument = Instrument(resource, timeout_s=timeout_s, baud=baud)

@@ -14,6 +14,9 @@ from hil.errors import BenchError, InputError
 ANSWER_LIMIT = 1024
 """Bytes of one answer; more is refused, since no answer of a supply is longer."""
 
+DEFAULT_BAUD = 9600
+"""bit/s, what serial instruments come out of the box with."""
+
 log = logging.getLogger(__name__)
 
 
@@ -24,7 +27,7 @@ class Instrument:
     InputError when its name makes no sense.
     """
 
-    def __init__(self, resource: str, *, timeout_s: float = 2.0, baud: int = 9600) -> None:
+    def __init__(self, resource: str, *, timeout_s: float = 2.0, baud: int = DEFAULT_BAUD) -> None:
         self.name = resource
         self._timeout_s = timeout_s
         try:

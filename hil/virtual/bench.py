@@ -52,7 +52,8 @@ class Bench:
     """Kits, supplies and controllers on one kernel; all supplies are off at first.
 
     ``supplies[n]`` is the programmable supply on the rail of ``kits[n]``; ``central`` and ``spares`` are
-    controllers for hosts on the bench. Use as a context manager, or call ``close``.
+    controllers for hosts on the bench. A supply reaches its kit by leads of ``lead_ohms``; with ``battery_ohms``
+    it plays a battery of that internal resistance. Use as a context manager, or call ``close``.
     """
 
     def __init__(
@@ -63,6 +64,8 @@ class Bench:
         spare_controllers: int = 1,
         revision: str = "Rev2",
         without_anomalies: frozenset[int] = frozenset(),
+        lead_ohms: float = 0.0,
+        battery_ohms: float = 0.0,
     ) -> None:
         self.kernel = Kernel(seed)
         self.air = Medium(self.kernel)
@@ -71,7 +74,11 @@ class Bench:
             for index in range(kits)
         ]
         self.supplies = [
-            PowerSupply(self.kernel, RailTerminals(self.kernel, kit.rail), f"{index + 1:04}")
+            PowerSupply(
+                self.kernel,
+                RailTerminals(self.kernel, kit.rail, lead_ohms, battery_ohms),
+                f"{index + 1:04}",
+            )
             for index, kit in enumerate(self.kits)
         ]
         self.radios = [KitRadio(kit, self.air, _address(1, index)) for index, kit in enumerate(self.kits)]

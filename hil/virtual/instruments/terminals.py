@@ -46,12 +46,16 @@ class LimitedProfile(Profile):
 
 
 class RailTerminals:
-    """A supply's terminals wired to `rail` by leads of `ohms`; connecting replaces whatever fed the rail."""
+    """A supply's terminals wired to `rail` by leads of `lead_ohms`; connecting replaces whatever fed the rail.
 
-    def __init__(self, kernel: Kernel, rail: Rail, ohms: float = 0.0) -> None:
+    `source_ohms` is what the supply shows at its terminals when it plays a battery; 0 regulates them.
+    """
+
+    def __init__(self, kernel: Kernel, rail: Rail, lead_ohms: float = 0.0, source_ohms: float = 0.0) -> None:
         self._kernel = kernel
         self._rail = rail
-        self._source = LimitedProfile(ohms)
+        self._lead_ohms = lead_ohms
+        self._source = LimitedProfile(lead_ohms + source_ohms)
         rail.connect(self._source)
 
     def drive(self, profile: list[tuple[int, float]]) -> None:
@@ -73,7 +77,7 @@ class RailTerminals:
 
     def volts(self) -> float:
         """Voltage at the terminals now."""
-        return self._rail.voltage() + self._source.resistance * self._rail.current
+        return self._rail.voltage() + self._lead_ohms * self._rail.current
 
     def amperes(self) -> float:
         """Current out of the terminals now: what the load takes, or nothing from a collapsed output."""
