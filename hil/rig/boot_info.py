@@ -17,7 +17,7 @@ _CRC_AT = _HEAD.size + _IMAGES * _IMAGE.size
 
 
 class ResetReason(IntFlag):
-    """POWER.RESETREAS of the nRF52840 (product specification, 5.3.7.4); none set: power-on or brown-out."""
+    """POWER.RESETREAS of the nRF52840 (Product Specification, POWER); none set: power-on or brown-out."""
 
     PIN = 1 << 0
     WATCHDOG = 1 << 1

@@ -26,7 +26,7 @@ OWED_LIMIT = TICKS_PER_MS
 """How much wire time may be due while the core is halted before it passes."""
 ERASE_POLL = TICKS_PER_SECOND
 MIN_CLOCK, MAX_CLOCK = 1_000.0, 8_000_000.0
-"""The nRF52840 takes SWDCLK up to 8 MHz (PS v1.8, 4.8.6)."""
+"""The nRF52840 takes SWDCLK up to 8 MHz (Product Specification, Debug and trace, electrical specification)."""
 DHCSR = 0xE000_EDF0
 
 

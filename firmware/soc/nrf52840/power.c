@@ -3,7 +3,7 @@
 
 #include "soc/nrf52840/nrf52840.h"
 
-/* 1.9 V: above the brown-out reset (1.7 V), below any sensible swap minimum. */
+/* 1.9 V: above the brown-out reset (1.6 V), below any sensible swap minimum. */
 #define THRESHOLD POWER_POFCON_THRESHOLD(POWER_POFCON_THRESHOLD_V19)
 
 /* The comparator answers within microseconds of being switched on; this many register reads outlast it. */

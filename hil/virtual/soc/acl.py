@@ -1,8 +1,14 @@
-"""ACL: access control lists over flash pages (nRF52840 PS v1.8, 6.1 ACL).
+"""ACL: access control lists over flash pages (nRF52840 Product Specification, ACL).
 
-Eight regions, each of whole pages. ADDR, SIZE and PERM can be written once; only a reset, from any source,
-clears them. A region holds from the moment all three are written; a violation is a bus fault of the one who
-tried.
+Eight regions, each of whole pages and at most half the flash. ADDR, SIZE and PERM can be written once; only
+a reset, from any source, clears them. A region holds once all three are written (on the chip two CPU cycles
+later), if ADDR is the start of a page and SIZE and PERM are not zero. A violation is blocked and is a bus
+fault of the one who tried; Nordic's test of its flash protection library expects that for a store and for a
+read, and an erase of a protected page ends the same way (Nordic DevZone, case 57770).
+
+Assumed, no source found: a SIZE that is no multiple of the page or exceeds 512 KiB protects nothing; a first
+write of zero counts as the one write; a debugger is held to the regions as the CPU is (the register that
+lifted them in debug mode, DISABLEINDEBUG, was in the headers of engineering samples only).
 """
 
 from __future__ import annotations
@@ -12,11 +18,13 @@ from functools import partial
 
 from hil.virtual.kernel import Kernel
 from hil.virtual.soc.bus import Bus
-from hil.virtual.soc.peripheral import InterruptLines, Peripheral, ResetCause
+from hil.virtual.soc.peripheral import WORD, InterruptLines, Peripheral, ResetCause
 
 REGIONS = 8
 PAGE = 4096
 PAGES = 256
+LARGEST = 512 * 1024
+"""Limit of SIZE in bytes (description of ACL[n].SIZE in Nordic's MDK)."""
 WRITE, READ = 2, 4
 """PERM bits: 1 blocks."""
 
@@ -37,7 +45,7 @@ class Acl(Peripheral):
         self.write_protected = 0
         self.read_protected = 0
         for region in range(REGIONS):
-            for offset, mask in ((0x800, 0xFFFF_F000), (0x804, 0xFFFF_F000), (0x808, WRITE | READ)):
+            for offset, mask in ((0x800, WORD), (0x804, WORD), (0x808, WRITE | READ)):
                 at = offset + 0x10 * region
                 self.register(at, write=partial(self._write_once, at, mask))
 
@@ -62,9 +70,10 @@ class Acl(Peripheral):
             at = 0x800 + 0x10 * region
             if not {at, at + 4, at + 8} <= self._written:
                 continue
-            first, count = self.values[at] // PAGE, self.values[at + 4] // PAGE
-            if first >= PAGES:
+            start, size = self.values[at], self.values[at + 4]
+            if start % PAGE or size % PAGE or size > LARGEST or start >= PAGES * PAGE:
                 continue
+            first, count = start // PAGE, size // PAGE
             pages = ((1 << min(count, PAGES - first)) - 1) << first
             if self.values[at + 8] & WRITE:
                 write |= pages

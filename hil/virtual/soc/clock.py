@@ -1,8 +1,11 @@
-"""CLOCK: oscillators and their start-up times (nRF52840 PS v1.8, 5.4 CLOCK).
+"""CLOCK: oscillators and their start-up times (nRF52840 Product Specification, CLOCK).
 
 The CPU always has a high-frequency clock (HFINT or HFXO); only what software can see is modelled: start
 tasks, started events after the typical start-up times, and the status registers. RTC and WDT count LFCLK
 periods.
+
+Start-up and calibration times are typical values; assumed, no source found for those of the nRF52840 (LFXO
+and LFRC of the nRF5340: 0.31 s, 500 us).
 """
 
 from __future__ import annotations

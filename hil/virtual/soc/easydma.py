@@ -1,7 +1,8 @@
-"""EasyDMA: peripherals reach RAM only (nRF52840 PS v1.8, 4.7 EasyDMA).
+"""EasyDMA: peripherals reach RAM only (nRF52840 Product Specification, EasyDMA).
 
-"EasyDMA can only access RAM. A pointer to flash causes a HardFault or RAM corruption": a transfer outside
-RAM is refused here, so the peripheral carries on without touching memory, and the transfer is logged.
+EasyDMA cannot reach flash, so ACL has nothing to do with it. A pointer outside RAM "may result in a HardFault or
+RAM corruption": such a transfer is refused here, the peripheral carries on without touching memory, and the
+transfer is logged.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""EGU: events that software triggers, shared with the SWI interrupts (nRF52840 PS v1.8, 6.7 EGU)."""
+"""EGU: events that software triggers, shared with the SWI interrupts (nRF52840 Product Specification, EGU)."""
 
 from __future__ import annotations
 

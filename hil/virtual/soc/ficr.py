@@ -1,6 +1,7 @@
-"""FICR: factory information, and the chip revisions (nRF52840 PS v1.8, 4.4 FICR).
+"""FICR: factory information, and the chip revisions (nRF52840 Product Specification, FICR).
 
-The words at 0x130 and 0x134 are not in the specification; Nordic's MDK reads them to tell revisions apart.
+The words at 0x130 and 0x134 are not in the specification; Nordic's MDK reads them to tell revisions apart (8 is
+the nRF52840; which anomalies it then applies gives 2, 3 and 5 for Rev1, Rev2 and Rev3).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class Revision:
     hardened_approtect: bool
     """APPROTECT needs opening by UICR and by software after each reset (build code Fx0 and later)."""
     anomalies: frozenset[int] = frozenset({242})
-    """Nordic's MDK applies the work-around of 242 on every nRF52840 so far."""
+    """Nordic's MDK (nrf52_erratas.h) counts 242 in on every nRF52840 so far."""
 
     @property
     def variant(self) -> int:
@@ -71,7 +72,7 @@ def content(chip: Revision, random: Random) -> bytes:
         0x354: 0xBB42319F,
         0x358: 0xBB42319F,
     }
-    # Linearisation of TEMP: slopes, offsets and segment ends as found on a typical chip.
+    # Linearisation of TEMP: slopes, offsets and segment ends. Assumed, no source found: each chip has its own.
     slopes_to_ends = (0x320, 0x343, 0x35D, 0x400, 0x452, 0x37B, 0x3FCC, 0x3F98, 0x3F98, 0x12, 0x4D, 0x3E10)
     for index, value in enumerate((*slopes_to_ends, 0xE2, 0x00, 0x14, 0x19, 0x50)):
         words[0x404 + 4 * index] = value

@@ -1,4 +1,4 @@
-"""GPIO: ports P0 and P1 (nRF52840 PS v1.8, 6.9 GPIO)."""
+"""GPIO: ports P0 and P1 (nRF52840 Product Specification, GPIO)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GPIOTE: pins as events and tasks (nRF52840 PS v1.8, 6.10 GPIOTE)."""
+"""GPIOTE: pins as events and tasks (nRF52840 Product Specification, GPIOTE)."""
 
 from __future__ import annotations
 

@@ -52,14 +52,18 @@ log = logging.getLogger(__name__)
 
 __all__ = ["ResetCause", "Soc"]
 
-# nRF52840 PS v1.8, 5.3.7.10 Electrical specification of POWER.
 BROWN_OUT_VOLTS = 1.6
-"""VBOR,ON: below it the chip is in reset."""
-RELEASE_HYSTERESIS = 0.1
-"""The chip starts again at 1.7 V, the lowest operating voltage."""
+"""VBOR,ON, typical (1.57 to 1.63 V; nRF52820 Product Specification, POWER, taken over here): below it the chip is
+in reset. The level of System OFF, VBOR,OFF, is not modelled.
+"""
+RELEASE_HYSTERESIS = 0.15
+"""The chip starts at 1.75 V: VDD,POR, the voltage needed during power-on reset (nRF52820 Product Specification,
+Recommended operating conditions). That a brown-out reset ends there too is assumed, no source found.
+"""
 RAM_LOSS_VOLTS = 1.2
-"""Below it RAM no longer holds; the data sheet promises nothing below VBOR, cells hold a little longer."""
+"""Below it RAM no longer holds. Assumed, no source found: nothing is specified below VBOR."""
 POWER_UP = 1 * TICKS_PER_MS
+"""Power-on reset. Assumed, no source found; on the chip it depends on the rise time of VDD."""
 LOCKUP_RESTART = 1 * TICKS_PER_MS
 WORD_WRITE = 41 * TICKS_PER_US
 FIRST_OUTSIDE_MEMORY = 0x4000_0000
@@ -68,8 +72,7 @@ READY_POLL = TICKS_PER_MS // 2
 LOCKUP_RESET = TICKS_PER_MS
 """From lockup to the next instruction: a blank chip resets itself over and over at this pace."""
 
-# Currents in amperes, 3 V, from 5.2.1 Current consumption; flash operations are not specified and taken as
-# measured on comparable chips.
+# Currents in amperes, 3 V, typical (Current consumption); those of flash operations are assumed, no source found.
 CPU_RUN_LDO, CPU_RUN_DCDC = 6.3e-3, 3.3e-3
 CPU_SLEEP = 3.2e-6
 SYSTEM_OFF = 0.4e-6
@@ -77,7 +80,7 @@ FLASH_ERASE, FLASH_WRITE = 7.0e-3, 5.0e-3
 
 
 class Soc:
-    """One chip on a supply rail. Without power it is off; ``rail`` above 1.7 V starts it.
+    """One chip on a supply rail. Without power it is off; ``rail`` above 1.75 V starts it.
 
     ``revision`` is a name or build code of ``ficr.REVISIONS``; ``without_anomalies`` takes errata away.
     UART lines are the board's. ``on_reset`` callbacks get the cause after the chip was reset.
@@ -292,6 +295,13 @@ class Soc:
         self._reset_peripherals(cause)
         self._system_off = False
         self.cpu.held_in_reset = False
+        if cause is ResetCause.PIN:
+            # Breakpoints and vector catch go too; only the debug port itself is left (nRF52820 Product
+            # Specification, Reset behavior; Black Magic Probe keeps off nRESET for it, issue 230). Watchdog and
+            # System OFF do the same, but, it is assumed, not in debug interface mode: nothing to be seen here.
+            self.coresight.power_on_reset()
+        else:
+            self.coresight.core_reset()
         self.cpu.reset()
         self._running_load()
         self._tell_reset(cause)
@@ -312,8 +322,8 @@ class Soc:
         self.reset(ResetCause.WATCHDOG)
 
     def _locked_up(self) -> None:
-        # 5.3.6.6: a lockup resets the chip, unless a debugger is attached. Not at once: firmware that locks
-        # up again and again must leave time for the rest of the bench.
+        # A lockup resets the chip; that it does not with a debugger attached is assumed, no source found. Not
+        # at once: firmware that locks up again and again must leave time for the rest of the bench.
         self.kernel.cancel(self._restarting)
         self._restarting = self.kernel.after(LOCKUP_RESTART, self._reset_from_lockup)
 
@@ -390,6 +400,9 @@ class Soc:
         self.cpu.nvm.write_protect_pages = self.acl.write_protected
         self.cpu.nvm.read_protect_pages = self.acl.read_protected
 
+    def nvm_uicr_locked(self) -> bool:
+        return self.approtect.closed
+
     def _pof_changed(self) -> None:
         hangs = 242 in self.revision.anomalies
         if not self.power.pof_warning:
@@ -398,8 +411,8 @@ class Soc:
             mode, native = PofMode.HANG, WriteMode.HANG
         else:
             mode, native = PofMode.PREVENTED, WriteMode.IGNORE
-        self.nvmc.mode = mode
         self.cpu.nvm.write_mode = native
+        self.nvmc.set_mode(mode)
 
     def _wiring_changed(self) -> None:
         for peripheral in (*self.timers, *self.uartes):

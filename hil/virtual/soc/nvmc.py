@@ -1,12 +1,20 @@
-"""NVMC: non-volatile memory controller (nRF52840 PS v1.8, 4.3 NVMC).
+"""NVMC: non-volatile memory controller (nRF52840 Product Specification, NVMC).
 
-Words are programmed by plain stores, which the CPU core carries out itself (41 us each); this file holds the
-registers, the erase operations, and what power failure does to either. Code in flash stalls during an
-operation.
+Words are programmed by plain stores, which the CPU core carries out itself; this file holds the registers, the
+erase operations, and what power failure does to either. Only whole aligned words can be stored: less is a
+fault. Code in flash stalls during an operation. A word may be written twice (nWRITE) between erases; the third
+time is not noticed here.
 
-With POFCON on and VDD below its threshold operations are prevented. On chips with anomaly 242 ("NVMC:
-operations during POFWARN cause the CPU to hang") starting one then hangs the CPU until a reset; the work-
-around is to switch POFCON off around an operation and not to start one once EVENTS_POFWARN is set.
+With POFCON on and VDD below its threshold operations are prevented. All revisions have anomaly 242, "NVMC
+operations during POFWARN cause the CPU to hang"; the work-around is to switch POFCON off before a write or
+erase and not to attempt one once EVENTS_POFWARN is set (as in Zephyr's flash driver, pull request 31759).
+
+With the access port protected ERASEUICR does nothing (Debug and trace, Access port protection; Nordic DevZone,
+case 109167).
+
+Assumed, no source found: a store without CONFIG.WEN is a bus fault (Renode's model agrees); ERASEALL is one
+while ACL protects a page from writing; the hang of anomaly 242 lasts until a reset, and also comes when the
+warning falls into an erase, which stops half-way; without the anomaly such an erase runs to its end.
 """
 
 from __future__ import annotations
@@ -28,8 +36,11 @@ FLASH = 0x10_0000
 UICR = 0x1000_1000
 UICR_SIZE = 0x1000
 ERASE_PAGE = 85 * TICKS_PER_MS
+"""tERASEPAGE with the crystal running; HFINT makes it longer or shorter by its tolerance on the chip."""
 ERASE_ALL = 169 * TICKS_PER_MS
+"""tERASEALL. Assumed, no source found (the nRF5340, with 87.5 ms a page, needs 173 ms)."""
 PARTIAL_SETUP = 0
+"""Setup time added to each partial erase. The chip has one; its value is not known, no source found."""
 WEN, EEN = 1, 2
 
 
@@ -73,6 +84,9 @@ class Chip(Protocol):
 
     def nvm_load(self, erasing: bool, writing: bool) -> None:
         """Tell the supply."""
+
+    def nvm_uicr_locked(self) -> bool:
+        """Whether access port protection keeps ERASEUICR from working."""
 
     def nvm_bytes(self, address: int, size: int) -> bytes: ...
 
@@ -128,6 +142,13 @@ class Nvmc(Peripheral):
     def restore(self, state: object) -> None:
         super().restore(state)
         self._apply_config()
+
+    def set_mode(self, mode: PofMode) -> None:
+        """The power-fail comparator, or what it means to operations, changed."""
+        self.mode = mode
+        if mode is PofMode.HANG and self.operation is not None:
+            self.interrupt()
+            self._chip.nvm_hang()
 
     def interrupt(self) -> None:
         """Stop the erase under way where it is, leaving cells in between."""
@@ -213,7 +234,7 @@ class Nvmc(Peripheral):
         self._start(Kind.ERASE_ALL, 0, ERASE_ALL)
 
     def _erase_uicr(self, value: int) -> None:
-        if self.values[self.CONFIG] == EEN and value & 1:
+        if self.values[self.CONFIG] == EEN and value & 1 and not self._chip.nvm_uicr_locked():
             self._start(Kind.ERASE_UICR, UICR, ERASE_PAGE)
 
     def _start(self, kind: Kind, address: int, duration: int) -> None:

@@ -1,4 +1,4 @@
-"""What every nRF52840 peripheral has in common (nRF52840 PS v1.8, 6.1 Peripheral interface).
+"""What every nRF52840 peripheral has in common (nRF52840 Product Specification, Peripheral interface).
 
 Tasks are triggered by writing 1 or by PPI; an event sets its register, raises the interrupt if it is
 enabled, runs its shortcuts and the PPI channels connected to it. The interrupt line is level sensitive:
@@ -21,7 +21,7 @@ SHORTS, INTEN, INTENSET, INTENCLR = 0x200, 0x300, 0x304, 0x308
 
 
 class ResetCause(enum.Enum):
-    """Why the chip starts again (nRF52840 PS v1.8, 5.3.6 Reset)."""
+    """Why the chip starts again (nRF52840 Product Specification, POWER, Reset)."""
 
     POWER_ON = "power-on"
     BROWN_OUT = "brown-out"

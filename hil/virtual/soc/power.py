@@ -1,8 +1,13 @@
-"""POWER: reset reasons, power-fail comparator, System OFF (nRF52840 PS v1.8, 5.3 POWER).
+"""POWER: reset reasons, power-fail comparator, System OFF (nRF52840 Product Specification, POWER).
 
 RESETREAS collects reasons until software clears them by writing ones; power-on and brown-out clear it,
-which is how software tells them. GPREGRET survives soft and lockup resets, not pin, watchdog and power
-resets (5.3.6.7 Reset behavior).
+which is how software tells them. GPREGRET survives soft and lockup resets and System OFF, not pin, watchdog
+(Nordic DevZone, case 51958) and power resets.
+
+The comparator watches VDD in normal voltage mode: POFCON.THRESHOLD counts; THRESHOLDVDDH, of a chip supplied
+on VDDH, is stored only. While it is on and VDD below the threshold it keeps the NVMC from writing. That it works
+whatever the clocks do is assumed, no source found. Not modelled: anomaly 136, bits in RESETREAS that should not
+be set; the wake-up reasons of LPCOMP, NFC, VBUS and the debug interface.
 """
 
 from __future__ import annotations
@@ -24,11 +29,11 @@ REASONS = {
     ResetCause.DEBUG: SREQ,
     ResetCause.SYSTEM_OFF: OFF,
 }
-"""CTRL-AP resets as software does."""
+"""CTRL-AP resets as software does: assumed of SREQ, no source found."""
 KEEPS_RETAINED = (ResetCause.SOFT, ResetCause.LOCKUP, ResetCause.DEBUG, ResetCause.SYSTEM_OFF)
 POFCON_RESET = 0
 POF_HYSTERESIS = 0.05
-"""VHYST of the power-fail comparator, volts."""
+"""VPOFHYST in volts, typical. Taken from Nordic's later chips (nRF54L: 40 to 55 mV); the nRF52840's is assumed."""
 
 
 class Power(Peripheral):
@@ -110,7 +115,7 @@ class Power(Peripheral):
             self._rail.unwatch(self._watch)
             self._watch = None
         threshold = pofcon >> 1 & 0xF
-        # Values below 4 (1.7 V) are not defined; the comparator is taken at its lowest threshold.
+        # Values below 4 (1.7 V) "should not be used", brown-out comes first; taken here as 1.7 V.
         if pofcon & 1:
             self._watch = self._rail.watch(
                 1.7 + 0.1 * (max(threshold, 4) - 4), self._pof_crossed, POF_HYSTERESIS

@@ -1,4 +1,4 @@
-"""PPI: events wired to tasks without the CPU (nRF52840 PS v1.8, 6.16 PPI)."""
+"""PPI: events wired to tasks without the CPU (nRF52840 Product Specification, PPI)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""RNG: random bytes from the bench's seed (nRF52840 PS v1.8, 6.19 RNG)."""
+"""RNG: random bytes from the bench's seed (nRF52840 Product Specification, RNG)."""
 
 from __future__ import annotations
 

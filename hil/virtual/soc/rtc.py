@@ -1,4 +1,4 @@
-"""RTC: 24-bit counter of LFCLK periods (nRF52840 PS v1.8, 6.22 RTC).
+"""RTC: 24-bit counter of LFCLK periods (nRF52840 Product Specification, RTC).
 
 The counter is computed from the time, never ticked. An event exists only while INTEN or EVTEN enables it,
 so only those are scheduled. LFCLK edges lie at whole multiples of its period since time 0.

@@ -1,6 +1,9 @@
-"""SAADC: successive approximation ADC with EasyDMA (nRF52840 PS v1.8, 6.23 SAADC).
+"""SAADC: successive approximation ADC with EasyDMA (nRF52840 Product Specification, SAADC).
 
 RESULT = (V(P) - V(N)) * GAIN / REFERENCE * 2^(RESOLUTION - m),  m = 1 for differential, 0 for single ended
+
+A conversion takes the acquisition time plus tCONV. Noise and the time of a calibration are assumed, no source
+found.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ CHANNELS = 8
 GAINS = (1 / 6, 1 / 5, 1 / 4, 1 / 3, 1 / 2, 1.0, 2.0, 4.0)
 ACQUISITION_US = (3, 5, 10, 15, 20, 40, 40, 40)
 CONVERSION_US = 2
+"""tCONV is "below 2 us"."""
 INTERNAL_REFERENCE = 0.6
 PSEL_VDD, PSEL_VDDHDIV5 = 9, 0xD
 NOISE_LSB = 1.0

@@ -1,4 +1,4 @@
-"""TEMP: die temperature in quarters of a degree (nRF52840 PS v1.8, 6.28 TEMP)."""
+"""TEMP: die temperature in quarters of a degree (nRF52840 Product Specification, TEMP)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TIMER: counter from the 16 MHz clock or of COUNT tasks (nRF52840 PS v1.8, 6.30 TIMER).
+"""TIMER: counter from the 16 MHz clock or of COUNT tasks (nRF52840 Product Specification, TIMER).
 
 The counter is computed from the time. A compare that nothing observes (no interrupt, shortcut or PPI
 channel) is not scheduled: its event register is worked out when somebody reads it.

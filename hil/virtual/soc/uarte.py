@@ -1,4 +1,4 @@
-"""UARTE: UART with EasyDMA (nRF52840 PS v1.8, 6.34 UARTE).
+"""UARTE: UART with EasyDMA (nRF52840 Product Specification, UARTE).
 
 Bytes move in bursts: a transfer costs one event at its end, however long it is. RAM, the events and the
 counters are settled at every access to the peripheral and at the end of each burst; only an interrupt,

@@ -1,8 +1,9 @@
-"""The receiver of a UARTE (nRF52840 PS v1.8, 6.34.3 Reception).
+"""The receiver of a UARTE (nRF52840 Product Specification, UARTE, Reception).
 
 Bytes go to the RX buffer; when that is full and no STARTRX followed, into the internal FIFO. With flow
 control RTS is deactivated when the FIFO has room for four bytes only, or by STOPRX; four more bytes can
-still come in after that, until RXTO, and are moved to RAM by FLUSHRX.
+still come in after that, until RXTO, and are moved to RAM by FLUSHRX. RXTO comes four byte times after STOPRX:
+assumed, no source found for the exact time.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from hil.virtual.uart import UartLine
 if TYPE_CHECKING:
     from hil.virtual.soc.uarte import Uarte
 
-FIFO = 6
+FIFO = 5
+"""Depth in bytes; not in the specification, Nordic's drivers reckon with it (UARTE_HW_RX_FIFO_SIZE)."""
 RTS_RESERVE = 4
 OVERRUN = 1
 
@@ -105,8 +107,8 @@ class UarteReceiver:
     def flush(self) -> None:
         """FLUSHRX: move the FIFO to the RX buffer and end it.
 
-        As on the chip RXD.AMOUNT keeps its value when the FIFO was empty, so software that must tell the
-        two apart compares the buffer with a pattern.
+        As on the chip RXD.AMOUNT keeps its value when the FIFO was empty (a bug, says Nordic's driver
+        nrfx_uarte), so software that must tell the two apart compares the buffer with a pattern.
         """
         uarte = self._uarte
         self.settle()

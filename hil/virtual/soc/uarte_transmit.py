@@ -1,4 +1,4 @@
-"""The transmitter of a UARTE (nRF52840 PS v1.8, 6.34.2 Transmission)."""
+"""The transmitter of a UARTE (nRF52840 Product Specification, UARTE, Transmission)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""UICR: user configuration that the hardware itself reads (nRF52840 PS v1.8, 4.5 UICR)."""
+"""UICR: user configuration that the hardware itself reads (nRF52840 Product Specification, UICR)."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Uicr:
         return all(self.word(offset) & 0x8000_003F == RESET_PIN for offset in (PSELRESET0, PSELRESET1))
 
     def approtect_opens(self, hardened: bool) -> bool:
-        """Whether UICR leaves the access port open: on hardened chips only HwDisabled does, on others all
-        but 0.
+        """Whether UICR leaves the access port open: on hardened chips only HwDisabled (0x5A) does, on others all
+        but Enabled (0); values besides those and Disabled (0xFF) are not specified.
         """
         value = self.word(APPROTECT) & 0xFF
         return value == HW_DISABLED if hardened else value != 0

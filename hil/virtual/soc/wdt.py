@@ -1,7 +1,9 @@
-"""WDT: watchdog timer on LFCLK (nRF52840 PS v1.8, 6.36 WDT).
+"""WDT: watchdog timer on LFCLK (nRF52840 Product Specification, WDT).
 
 Once started it cannot be stopped or reconfigured until the next reset that reaches it: soft and lockup
-resets do not, pin, watchdog and power resets do. The watchdog keeps LFRC running by itself.
+resets do not; pin, watchdog and power resets and the wake-up from System OFF do. The watchdog keeps LFRC
+running by itself. "Once the TIMEOUT event has been generated, the impending watchdog reset will always be
+effectuated": reload requests come too late then, and so does a pause.
 """
 
 from __future__ import annotations
@@ -21,12 +23,13 @@ RESET_DELAY = 2 * TICKS_PER_LFCLK
 class Wdt(Peripheral):
     """``on_bite`` resets the chip; ``set_sleeping`` and ``set_halted`` tell what the CPU does."""
 
-    STATE = ("running", "_requests", "_event", "_left", "_sleeping", "_halted")
+    STATE = ("running", "_requests", "_event", "_left", "_sleeping", "_halted", "_timed_out")
 
     def __init__(self, kernel: Kernel, bus: Bus, lines: InterruptLines, on_bite: Callable[[], None]) -> None:
         super().__init__("WDT", 0x4001_0000, 16, kernel, bus, lines)
         self.on_bite = on_bite
         self.running = False
+        self._timed_out = False
         self._requests = 0
         self._event: Event | None = None
         self._left: int | None = None
@@ -50,7 +53,7 @@ class Wdt(Peripheral):
     def on_reset(self, cause: ResetCause) -> None:
         self.kernel.cancel(self._event)
         self._event = self._left = None
-        self.running = False
+        self.running = self._timed_out = False
         self._requests = 0
 
     def set_sleeping(self, sleeping: bool) -> None:
@@ -78,7 +81,7 @@ class Wdt(Peripheral):
             self._restart()
 
     def _reload(self, index: int, value: int) -> None:
-        if value != RELOAD or not self.running:
+        if value != RELOAD or not self.running or self._timed_out:
             return
         self._requests &= ~(1 << index)
         if self._requests == 0:
@@ -95,7 +98,7 @@ class Wdt(Peripheral):
         """Count or hold, by CONFIG and by what the CPU does."""
         config = self.values[self.CONFIG]
         hold = (self._sleeping and not config & RUN_IN_SLEEP) or (self._halted and not config & RUN_IN_HALT)
-        if not self.running:
+        if not self.running or self._timed_out:
             return
         if hold and self._event is not None and self._event.pending and self._left is None:
             self._left = max(0, self._event.when - self.kernel.now)
@@ -105,6 +108,7 @@ class Wdt(Peripheral):
             self._left = None
 
     def _timeout(self) -> None:
+        self._timed_out = True
         self.fire(self.TIMEOUT)
         # With the interrupt enabled, software gets two LFCLK periods to save what it can.
         delay = RESET_DELAY if self.inten & self.event_bits[self.TIMEOUT] else 0

@@ -4,6 +4,7 @@ import pytest
 
 from hil.virtual.debugport import TargetBusError
 from hil.virtual.kernel import TICKS_PER_MS
+from hil.virtual.soc.peripheral import ResetCause
 from tests.virtual.soc.board import ACL, NVMC, POWER, Board
 
 PAGE = 0x3000
@@ -57,6 +58,47 @@ def test_acl_read_protection_hides_a_page() -> None:
     board.set(ACL, r800=PAGE, r804=0x1000, r808=4)
     with pytest.raises(TargetBusError):
         board.read(PAGE)
+
+
+@pytest.mark.parametrize(
+    ("start", "size"),
+    [(PAGE + 4, 0x1000), (PAGE, 0x1800), (PAGE, 0), (0x0, 0x8_1000)],
+    ids=["inside a page", "not whole pages", "nothing", "over 512 KiB"],
+)
+def test_acl_protects_nothing_with_a_region_that_is_not_valid(start: int, size: int) -> None:
+    board = Board()
+    board.set(ACL, r800=start, r804=size, r808=6)
+    board.set(NVMC, r504=1)
+    board.write(PAGE, 0)
+    assert board.read(PAGE) == 0
+
+
+def test_acl_protects_up_to_512_kib() -> None:
+    board = Board()
+    board.set(ACL, r800=0, r804=0x8_0000, r808=2)
+    board.set(NVMC, r504=1)
+    with pytest.raises(TargetBusError):
+        board.write(0x7_FFFC, 0)
+    board.write(0x8_0000, 0)
+    assert board.read(0x8_0000) == 0
+
+
+def test_uicr_is_not_erased_while_the_access_port_is_protected() -> None:
+    board = Board()
+    board.set(NVMC, r504=1)
+    board.write(0x1000_1080, 0x1234_5678)
+    board.write(0x1000_1208, 0xFFFF_FF00)
+    board.soc.reset(ResetCause.SOFT)
+    board.set(NVMC, r504=2, r514=1)
+    board.run(100 * TICKS_PER_MS)
+    assert board.read(0x1000_1080) == 0x1234_5678
+    board.soc.erase_all()
+    board.run(200 * TICKS_PER_MS)
+    board.set(NVMC, r504=1)
+    board.write(0x1000_1080, 0x1234_5678)
+    board.set(NVMC, r504=2, r514=1)
+    board.run(100 * TICKS_PER_MS)
+    assert board.read(0x1000_1080) == 0xFFFF_FFFF
 
 
 def test_power_cut_half_way_leaves_a_half_erased_page_that_depends_on_the_seed() -> None:
@@ -128,3 +170,16 @@ def test_anomaly_242_hangs_the_cpu_until_reset() -> None:
     assert board.soc.cpu.hung
     board.soc.hold_reset(False)
     assert not board.soc.cpu.hung
+
+
+@pytest.mark.parametrize(("anomalous", "hangs"), [(True, True), (False, False)])
+def test_a_warning_in_the_middle_of_an_erase(anomalous: bool, hangs: bool) -> None:
+    board = Board(without_anomalies=frozenset() if anomalous else frozenset({242}))
+    _fill(board)
+    board.set(POWER, r510=1 | 0xE << 1)
+    board.set(NVMC, r504=2, r508=PAGE)
+    board.run(40 * TICKS_PER_MS)
+    board.kit.rail.set_voltage(2.6)
+    board.run(60 * TICKS_PER_MS)
+    assert board.soc.cpu.hung is hangs
+    assert (board.soc.memory.read(PAGE, 4096) == b"\xff" * 4096) is not hangs

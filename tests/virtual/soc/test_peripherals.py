@@ -65,6 +65,31 @@ def test_watchdog_bites_unless_reloaded_and_survives_a_soft_reset() -> None:
     assert board.read(WDT + 0x400) == 0
 
 
+def test_watchdog_resets_in_spite_of_a_reload_once_it_has_timed_out() -> None:
+    board = Board()
+    board.set(WDT, r504=327, r304=1, r000=1)
+    board.run(328 * TICKS_PER_LFCLK)
+    assert board.read(WDT + 0x100) == 1
+    board.set(WDT, r600=0x6E52_4635)
+    board.run(2 * TICKS_PER_LFCLK)
+    assert board.soc.reset_cause is ResetCause.WATCHDOG
+
+
+def test_a_pin_reset_takes_the_debug_components_along_and_a_soft_reset_does_not() -> None:
+    board = Board()
+    dhcsr, demcr, fpb_compare = 0xE000_EDF0, 0xE000_EDFC, 0xE000_2008
+    board.write(dhcsr, 0xA05F_0001)
+    board.write(demcr, 1)
+    board.write(fpb_compare, 0x101)
+    board.soc.reset(ResetCause.SOFT)
+    assert board.read(dhcsr) & 0x0200_0001 == 0x0200_0001  # S_RESET_ST, C_DEBUGEN
+    assert board.read(dhcsr) & 0x0200_0000 == 0
+    assert (board.read(demcr) & 1, board.read(fpb_compare)) == (1, 0x101)
+    board.soc.reset(ResetCause.PIN)
+    assert board.read(dhcsr) & 0x0200_0001 == 0x0200_0000
+    assert (board.read(demcr) & 1, board.read(fpb_compare)) == (0, 0)
+
+
 def test_saadc_measures_the_supply() -> None:
     board = Board(volts=2.4)
     # VDD, gain 1/6, internal reference: 3.6 V full scale, 12 bits.
@@ -86,9 +111,9 @@ def test_pof_warning_and_brown_out_follow_the_rail() -> None:
     board.kit.rail.set_voltage(1.5)
     board.run(TICKS_PER_MS)
     assert not board.soc.powered
-    board.kit.rail.set_voltage(1.65)
+    board.kit.rail.set_voltage(1.74)
     board.run(5 * TICKS_PER_MS)
-    assert not board.soc.powered  # up again at 1.7 V only
+    assert not board.soc.powered  # up again at 1.75 V only
     board.kit.rail.set_voltage(3.0)
     board.run(5 * TICKS_PER_MS)
     assert board.soc.powered

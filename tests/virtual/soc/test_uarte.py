@@ -53,8 +53,8 @@ def test_without_a_buffer_the_fifo_overruns() -> None:
     board.run(20 * BYTE)
     assert board.read(UARTE0 + 0x124) == 1
     assert board.read(UARTE0 + 0x480) == 1
-    board.set(UARTE0, r534=RAM, r538=6, r000=1)
-    assert board.soc.memory.read(RAM, 6) == bytes(range(2, 8))
+    board.set(UARTE0, r534=RAM, r538=5, r000=1)
+    assert board.soc.memory.read(RAM, 5) == bytes(range(2, 7))
 
 
 def test_stoprx_then_flush_gets_every_byte() -> None:
@@ -85,7 +85,7 @@ def test_flow_control_holds_both_directions() -> None:
     board.set(uarte1, r534=RAM, r538=10, r000=1)
     board.run(TICKS_PER_MS)
     assert board.soc.memory.read(RAM, 10) == bytes(range(10))
-    assert line.pending == 38  # two bytes in the FIFO, then RTS off
+    assert line.pending == 39  # one byte in the FIFO, then RTS off
     line.ready = False
     assert board.read(uarte1 + 0x104) == 1  # NCTS
     board.set(uarte1, r544=RAM, r548=10, r008=1)

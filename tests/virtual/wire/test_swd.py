@@ -101,13 +101,23 @@ def test_core_registers_of_every_kind(core: Any) -> None:
     assert core.read_core_register("psp") == 0x2000_4000
 
 
-@pytest.mark.parametrize("kind", ["SYSRESETREQ", "NSRST", "EMULATED", "CORE"])
-def test_every_kind_of_reset_halts_at_the_reset_handler(core: Any, kit: Kit, kind: str) -> None:
-    kit.soc.memory.write(0x1000_1200, (18).to_bytes(4, "little") * 2)  # PSELRESET: P0.18 is nRESET
+@pytest.mark.parametrize("kind", ["SYSRESETREQ", "EMULATED", "CORE"])
+def test_every_kind_of_reset_halts_at_the_reset_handler(core: Any, kind: str) -> None:
     core.resume()
     core.reset_and_halt(Target.ResetType[kind])
     assert core.get_state() == Target.State.HALTED
     assert core.read_core_register("pc") == 0x100
+
+
+def test_a_pin_reset_takes_the_vector_catch_along_and_the_core_runs_on(core: Any, kit: Kit) -> None:
+    kit.soc.memory.write(0x1000_1200, (18).to_bytes(4, "little") * 2)  # PSELRESET: P0.18 is nRESET
+    core.write_core_register("r5", 0xDEAD_BEEF)
+    core.set_reset_catch()
+    core.reset(Target.ResetType.NSRST)
+    assert core.get_state() == Target.State.RUNNING
+    core.halt()
+    assert core.get_state() == Target.State.HALTED
+    assert core.read_core_register("r5") != 0xDEAD_BEEF
 
 
 def test_the_reset_pin_is_an_ordinary_pin_until_uicr_says_otherwise(core: Any) -> None:
