@@ -22,7 +22,8 @@
 
 #define WAKE_MS 1000u     /* at the latest, to feed the watchdog */
 #define BATTERY_MS 10000u /* between measurements for notifications */
-#define RESET_MS 250u     /* from the answer to a reset request to the reset: time for the last packets */
+#define RESET_MS 250u     /* from the answer to a reset request to the end of the link: time for the last packets */
+#define CLOSE_POLL_MS 10u /* while the link is being ended */
 
 /* Advertising data, Core Specification Supplement, Part A. */
 #define AD_FLAGS 0x01
@@ -114,7 +115,11 @@ static void poll_reset(uint32_t now) {
         reset_at_ms = now + RESET_MS;
         log_text("reset by request");
     }
-    if ((int32_t)(now - reset_at_ms) >= 0) {
+    if ((int32_t)(now - reset_at_ms) < 0) {
+        return;
+    }
+    hci_close(now);
+    if (hci_closed()) {
         terminal_flush();
         cpu_reset();
     }
@@ -148,5 +153,8 @@ bool device_has_work(void) {
 }
 
 uint32_t device_wakes_at(uint32_t now_ms) {
-    return reset_armed ? reset_at_ms : now_ms + WAKE_MS;
+    if (!reset_armed) {
+        return now_ms + WAKE_MS;
+    }
+    return (int32_t)(reset_at_ms - now_ms) > 0 ? reset_at_ms : now_ms + CLOSE_POLL_MS;
 }

@@ -8,8 +8,9 @@
 #include "h4.h"
 #include "l2cap.h"
 
-/* Opcodes: group << 10 | command, sections 7.3, 7.4 and 7.8. */
+/* Opcodes: group << 10 | command, sections 7.1, 7.3, 7.4 and 7.8. */
 #define RESET 0x0C03
+#define DISCONNECT 0x0406
 #define SET_EVENT_MASK 0x0C01
 #define WRITE_LE_HOST_SUPPORT 0x0C6D
 #define READ_LOCAL_VERSION 0x1001
@@ -49,7 +50,10 @@
 #define COMMAND_MAX (1 + 3 + 32)
 #define COMMANDS 4u /* a power of two */
 #define ANSWER_MS 2000u
+#define DISCONNECT_MS 300u /* for the peer's acknowledgement: several connection intervals */
+#define CLOSE_MS 400u      /* all in all */
 #define NO_HANDLE 0xFFFF
+#define REASON_POWER_OFF 0x15 /* remote device terminated connection due to power off: Vol 1, Part F, section 2.21 */
 #define FEATURE_DATA_LENGTH 0x20 /* bit 5 of the LE features, Vol 6, Part B, section 4.6 */
 
 /* The start-up, one command after the other; each waits for the answer to the one before. */
@@ -87,6 +91,10 @@ static bool command_allowed;
 static bool restart_wanted;
 static uint32_t restarts;
 
+/* The way out: the link is ended, then the controller is reset. */
+static enum { OPEN, CLOSING, ENDING_LINK, RESETTING, CLOSED } closing;
+static uint32_t closing_since_ms;
+
 static uint16_t connection = NO_HANDLE;
 static uint16_t acl_length;  /* the controller's data buffers: bytes of each */
 static uint16_t acl_buffers; /* and how many it has */
@@ -117,6 +125,9 @@ static void command(uint16_t opcode, const uint8_t *parameters, uint8_t length) 
 static void advertise(void) {
     static const uint8_t enable[] = {1};
 
+    if (closing != OPEN) {
+        return;
+    }
     command(LE_SET_ADVERTISING_ENABLE, enable, sizeof(enable));
 }
 
@@ -212,6 +223,7 @@ static void link_ended(void) {
 
 static void start(void) {
     restart_wanted = false;
+    closing = OPEN;
     step = STEP_RESET;
     commands_queued = 0;
     commands_sent = 0;
@@ -241,7 +253,10 @@ static void command_answered(uint16_t opcode, const uint8_t *parameters, uint16_
         return;
     }
     awaited = 0;
-    if (step == STEP_READY) {
+    if (closing == RESETTING && opcode == RESET) {
+        closing = CLOSED;
+    }
+    if (step == STEP_READY || closing != OPEN) {
         return; /* a refusal of a later command needs no action: a controller that is out of step is reset by h4 */
     }
     if (opcode == RESET && !succeeded) {
@@ -424,6 +439,33 @@ void hci_open(const struct hci_config *config) {
     start();
 }
 
+void hci_close(uint32_t now_ms) {
+    if (closing == OPEN) {
+        closing = CLOSING;
+        closing_since_ms = now_ms;
+    }
+}
+
+bool hci_closed(void) {
+    return closing == CLOSED;
+}
+
+static void close_further(uint32_t now_ms) {
+    uint8_t parameters[] = {0, 0, REASON_POWER_OFF};
+    uint32_t elapsed_ms = now_ms - closing_since_ms;
+
+    if (elapsed_ms >= CLOSE_MS) {
+        closing = CLOSED;
+    } else if (closing == CLOSING && connection != NO_HANDLE) {
+        put_le16(parameters, connection);
+        command(DISCONNECT, parameters, sizeof(parameters));
+        closing = ENDING_LINK;
+    } else if (closing < RESETTING && (connection == NO_HANDLE || elapsed_ms >= DISCONNECT_MS)) {
+        command(RESET, NULL, 0);
+        closing = RESETTING;
+    }
+}
+
 void hci_poll(uint32_t now_ms) {
     const struct h4_packet *packet;
 
@@ -443,7 +485,9 @@ void hci_poll(uint32_t now_ms) {
     if ((awaited != 0 || !command_allowed) && now_ms - awaited_since_ms > ANSWER_MS) {
         restart_wanted = true;
     }
-    if (restart_wanted && !h4_sending()) {
+    if (closing != OPEN) {
+        close_further(now_ms);
+    } else if (restart_wanted && !h4_sending()) {
         restarts++;
         start();
     }

@@ -19,6 +19,13 @@ void hci_open(const struct hci_config *config);
 /* Does what there is to do: packets received, commands, ACL fragments. To be called whenever the main loop is awake. */
 void hci_poll(uint32_t now_ms);
 
+/* Ends the link with a reason the peer is told, and then resets the controller, which stops all else it does. A controller is a chip of
+ * its own: it would keep link and advertising alive while the processor restarts. hci_poll() carries it out. */
+void hci_close(uint32_t now_ms);
+
+/* True when that is done, or half a second has not been enough: a controller that does not answer holds up no reset. */
+bool hci_closed(void);
+
 /* Whether hci_poll() has something to take or to send right now. */
 bool hci_has_work(void);
 

@@ -165,8 +165,39 @@ def test_unknown_keys_and_other_forms_are_passed_over(smp: Controller) -> None:
 
 def test_a_reset_is_answered_before_it_happens(smp: Controller) -> None:
     assert ask(smp, message(0, 5, write=True)) == {}
+    smp.commands.clear()
     assert smp.settle(after_ms=249) == 0
-    assert smp.settle(after_ms=2) == RESET
+    assert smp.commands == []
+    assert smp.settle(after_ms=2) == 0
+    disconnect = (0x0406, struct.pack("<HB", smp.HANDLE, 0x15))
+    assert smp.commands == [disconnect]  # for the peer to know, before the radio falls silent
+    smp.event(0x05, struct.pack("<BHB", 0, smp.HANDLE, 0x16))
+    assert smp.settle(after_ms=20) == RESET
+    assert smp.commands == [disconnect, (0x0C03, b"")]  # no advertising that nobody answers
+
+
+def test_a_peer_that_has_gone_delays_a_reset_by_less_than_half_a_second(smp: Controller) -> None:
+    ask(smp, message(0, 5, write=True))
+    smp.commands.clear()
+    assert smp.settle(after_ms=251) == 0
+    assert smp.settle(after_ms=290) == 0
+    assert smp.settle(after_ms=20) == RESET
+    assert [opcode for opcode, _ in smp.commands] == [0x0406, 0x0C03]
+
+
+def test_a_connection_made_on_the_way_to_a_reset_is_ended(smp: Controller) -> None:
+    smp.disconnect()
+    ask_on_console(smp.device)
+    smp.commands.clear()
+    peer = struct.pack("<BHBB6sHHHB", 0, smp.HANDLE, 1, 0, bytes(6), 24, 0, 100, 0)
+    smp.event(0x3E, b"\x01" + peer)
+    assert smp.settle(after_ms=251) == 0
+    assert [opcode for opcode, _ in smp.commands] == [0x0406]
+
+
+def ask_on_console(device: HostDevice) -> None:
+    device.put(CONSOLE, frame(message(0, 5, write=True)))
+    assert device.run() == 0
 
 
 # Over the console
@@ -253,4 +284,6 @@ def test_the_console_asks_and_resets(console: HostDevice) -> None:
     (answer,), text = read_frames(console.take(CONSOLE))
     assert read_messages(answer)[0][3] == {}
     assert "reset by request" in text
-    assert console.run(after_ms=251) == RESET
+    assert console.run(after_ms=251) == 0
+    assert console.run(after_ms=390) == 0  # there is no controller: it is not waited for longer than this
+    assert console.run(after_ms=20) == RESET
