@@ -1,7 +1,7 @@
 /* The internal flash: pages of 4096 bytes, words of 4, writing only clears bits.
  *
  * Every operation is read back. None is started while the supply is below the power-fail threshold: then the result is
- * FLASH_POWER_LOW and the flash is as it was before that word or page (nRF52840 anomaly 242: an NVMC operation during POFWARN
+ * FLASH_POWER_LOW and the flash is as it was before that page or that run of words (nRF52840 anomaly 242: an NVMC operation during POFWARN
  * can hang the CPU, see soc/nrf52840/flash.c). Reading is a plain memory access. */
 #ifndef SOC_FLASH_H
 #define SOC_FLASH_H
