@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "upload.h"
+
 /* Header, big-endian: operation and version, flags, length (2), group (2), sequence, command. */
 #define OPERATION_MASK 0x07
 #define VERSION_SHIFT 3
@@ -144,6 +146,10 @@ size_t smp_process(const uint8_t *message, size_t length, uint8_t *answer, size_
         return refuse(message, version, &error, answer, room);
     }
     return finish(message, version, (size_t)(out->payload - &answer[SMP_HEADER]), answer);
+}
+
+void smp_abandon(void) {
+    upload_abandon_erase(); /* the one request that takes more than a call */
 }
 
 size_t smp_refuse_size(const uint8_t header[SMP_HEADER], uint8_t *answer, size_t room) {

@@ -44,6 +44,9 @@ size_t smp_message_length(const uint8_t header[SMP_HEADER]);
  * SMP_ANSWER_SIZE. */
 size_t smp_process(const uint8_t *message, size_t length, uint8_t *answer, size_t room, bool *again);
 
+/* To be called instead of that where the client has gone in the meantime. */
+void smp_abandon(void);
+
 /* The answer to a message longer than SMP_BUFFER_SIZE, of which only the header was kept. */
 size_t smp_refuse_size(const uint8_t header[SMP_HEADER], uint8_t *answer, size_t room);
 

@@ -27,6 +27,8 @@ static size_t skip;   /* bytes of a message that is passed over */
 static uint32_t last_write_ms;
 static uint32_t lost;
 
+static bool unfinished; /* the oldest message has to be processed again before there is an answer */
+
 static uint8_t too_long[SMP_HEADER]; /* header of a message to be refused for its size */
 static bool refusal_wanted;
 
@@ -123,8 +125,6 @@ static void send_answer(void) {
 }
 
 void smp_ble_poll(void) {
-    bool again;
-
     if (answer_length > 0) {
         send_answer();
         return;
@@ -135,8 +135,8 @@ void smp_ble_poll(void) {
     } else if (queued != taken) {
         const struct message *message = &messages[taken % SMP_BUFFER_COUNT];
 
-        answer_length = smp_process(message->bytes, message->length, answer, sizeof(answer), &again);
-        if (!again) {
+        answer_length = smp_process(message->bytes, message->length, answer, sizeof(answer), &unfinished);
+        if (!unfinished) {
             taken++;
         }
     }
@@ -151,6 +151,10 @@ bool smp_ble_has_work(void) {
 }
 
 void smp_ble_reset(void) {
+    if (unfinished) {
+        smp_abandon();
+        unfinished = false;
+    }
     header_filled = 0;
     skip = 0;
     queued = 0;

@@ -326,3 +326,7 @@ struct smp_error upload_erase(bool *done) {
 bool upload_is_erasing(void) {
     return erase_next != NO_PAGE;
 }
+
+void upload_abandon_erase(void) {
+    erase_next = NO_PAGE;
+}

@@ -38,4 +38,7 @@ struct smp_error upload_erase(bool *done);
 /* Whether an erase has begun and is not complete. */
 bool upload_is_erasing(void);
 
+/* Ends an erase whose client has gone: nobody calls upload_erase() again, and uploads would be refused for good. */
+void upload_abandon_erase(void);
+
 #endif

@@ -22,7 +22,7 @@ from tests.firmware.host_device import (
     Controller,
     HostDevice,
 )
-from tests.firmware.smp_wire import ask, message, subscribe, take_log
+from tests.firmware.smp_wire import ask, message, send, subscribe, take_log
 from tests.firmware.test_app_smp import ask_console, frame
 
 DEVICE_GROUP, BATTERY_LOW, SUPPLY_LOW = 64, 2, 3
@@ -375,6 +375,20 @@ def test_an_erase_empties_the_slot_page_by_page(running: HostDevice) -> None:
     assert len(slots(link)) == 1
     assert ask(link, message(1, 5, {"slot": 0}, write=True)) == {"err": {"group": 1, "rc": 9}}
     assert ask(link, message(1, 5, {"slot": 2}, write=True)) == {"err": {"group": 1, "rc": 14}}
+
+
+def test_an_erase_whose_client_has_gone_does_not_block_the_next_upload(running: HostDevice) -> None:
+    running.flash(SECONDARY, bytes(SECONDARY_SIZE - 4096))
+    link = begin(running)
+    send(link, message(1, 5, write=True))
+    running.run(polls=20)
+    assert running.read(SECONDARY, 4096) == b"\xff" * 4096
+    assert running.read(SECONDARY + SECONDARY_SIZE - 8192, 4096) == bytes(4096)
+    link.disconnect()
+    link.connect()
+    link.request(b"\x02\xf2\x01")
+    subscribe(link)
+    assert upload(link, make_image())["match"] is True
 
 
 def on_trial(device: HostDevice, image: Image) -> None:
