@@ -73,7 +73,10 @@ class Kit:
 
     def save(self) -> object:
         """Everything on the board, its rail included; the kernel is saved by its owner."""
-        return self.rail.save(), self.soc.save(), self.console.save(), self.hci.save(), self.faults.save()
+        self.soc.follow_stores()
+        state = (self.rail.save(), self.soc.save(), self.console.save(), self.hci.save(), self.faults.save())
+        self.soc.supply_changed()
+        return state
 
     def restore(self, state: object) -> None:
         """Return to a state this very kit saved."""
@@ -84,3 +87,4 @@ class Kit:
         self.console.restore(console)
         self.hci.restore(hci)
         self.faults.restore(faults)
+        self.soc.supply_changed()

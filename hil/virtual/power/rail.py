@@ -47,6 +47,10 @@ class Rail:
         self._current = 0.0
         self._watches: list[Watch] = []
         self._event: Event | None = None
+        self.on_changed: Callable[[], None] = _nothing
+        """Called when the voltage may have changed, before the next crossing is computed."""
+        self.settle_loads: Callable[[], None] = _nothing
+        """Called before current or voltage are looked at: a consumer may hold changes of its load back."""
 
     @property
     def source(self) -> Source:
@@ -86,35 +90,54 @@ class Rail:
 
     def voltage(self, when: int | None = None) -> float:
         """Volts on the rail at ``when`` (default now), never below 0."""
+        self.settle_loads()
+        return self._volts(self.kernel.now if when is None else when)
+
+    def _volts(self, now: int) -> float:
         if not self.connected:
             return 0.0
-        now = self.kernel.now if when is None else when
         open_circuit = self._source.voltage(now, self._current)
         return max(0.0, open_circuit - self._source.resistance * self._current)
 
     @property
     def current(self) -> float:
         """Amperes drawn from the source now."""
+        self.settle_loads()
         return self._current if self.connected else 0.0
 
     def set_load(self, name: str, amperes: float) -> None:
         """What the consumer ``name`` draws from now on."""
         if self._loads.get(name, 0.0) == amperes:
             return
-        self._source.draw(self.kernel.now, self.current)
+        self._source.draw(self.kernel.now, self._current if self.connected else 0.0)
         self._loads[name] = amperes
         self._current = sum(self._loads.values())
         # An ideal supply keeps its voltage whatever is drawn: nothing to compute again.
         if self._source.resistance != 0.0 or not isinstance(self._source, Profile):
             self.changed()
 
-    def watch(self, volts: float, on_cross: Crossing, hysteresis: float = 0.0) -> Watch:
+    def stays_above(self, volts: float, more: float) -> bool:
+        """Whether the rail is at or above ``volts`` until the source, the switch or another load change, even
+        with ``more`` amperes drawn than now.
+        """
+        source = self._source
+        if not self.connected or not isinstance(source, Profile):
+            return False
+        now, current = self.kernel.now, self._current + more
+        if source.breakpoint(now, current) is not None:
+            return False
+        return source.voltage(now, current) - source.resistance * current >= volts
+
+    def watch(
+        self, volts: float, on_cross: Crossing, hysteresis: float = 0.0, *, below: bool | None = None
+    ) -> Watch:
         """Call ``on_cross(below)`` at each crossing; going up it counts at ``volts + hysteresis``.
 
-        The present side is taken over silently: read ``below`` of what is returned.
+        The present side is taken over silently: read ``below`` of what is returned. ``below`` says instead on
+        which side the rail was last seen.
         """
         watch = Watch(volts, on_cross, hysteresis)
-        watch.below = self.voltage() < volts
+        watch.below = self.voltage() < volts if below is None else below
         self._watches.append(watch)
         self.changed()
         return watch
@@ -126,6 +149,7 @@ class Rail:
 
     def changed(self) -> None:
         """Source, switch or load changed: compute the next crossing again."""
+        self.on_changed()
         self.kernel.cancel(self._event)
         self._event = None
         when = self._next_crossing()
@@ -156,7 +180,7 @@ class Rail:
         if not self._watches:
             return None
         now = self.kernel.now
-        if any(_crossed(watch, self.voltage(now)) for watch in self._watches):
+        if any(_crossed(watch, self._volts(now)) for watch in self._watches):
             return now
         if not self.connected:
             return None
@@ -173,12 +197,12 @@ class Rail:
         """First tick in (now, last] on the other side of ``watch``: on a straight line a bisection finds
         it.
         """
-        if last <= now or not _crossed(watch, self.voltage(last)):
+        if last <= now or not _crossed(watch, self._volts(last)):
             return None
         low, high = now, last
         while high - low > 1:
             middle = (low + high) // 2
-            if _crossed(watch, self.voltage(middle)):
+            if _crossed(watch, self._volts(middle)):
                 high = middle
             else:
                 low = middle
@@ -193,6 +217,10 @@ class Rail:
                 watch.below = not watch.below
                 watch.on_cross(watch.below)
         self.changed()
+
+
+def _nothing() -> None:
+    """Nobody asked to be told."""
 
 
 def _crossed(watch: Watch, volts: float) -> bool:

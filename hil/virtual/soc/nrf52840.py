@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from hil.virtual.debugport import TargetBusError
 from hil.virtual.kernel import TICKS_PER_MS, TICKS_PER_US, Event, Kernel
+from hil.virtual.native.core import LATCH_NVMC_CONFIG, LATCH_POFCON
 from hil.virtual.power.rail import Rail
 from hil.virtual.soc import ficr
 from hil.virtual.soc.acl import Acl
@@ -35,7 +36,7 @@ from hil.virtual.soc.memory import (
 from hil.virtual.soc.nvm import WriteMode
 from hil.virtual.soc.nvmc import ERASE_ALL, Kind, Nvmc, PofMode
 from hil.virtual.soc.peripheral import InterruptLines, Peripheral, ResetCause
-from hil.virtual.soc.power import Power, share_interrupt_registers
+from hil.virtual.soc.power import HIGHEST_THRESHOLD, POF_HYSTERESIS, Power, share_interrupt_registers
 from hil.virtual.soc.ppi import Ppi
 from hil.virtual.soc.rng import Rng
 from hil.virtual.soc.rtc import Rtc
@@ -72,7 +73,8 @@ READY_POLL = TICKS_PER_MS // 2
 LOCKUP_RESET = TICKS_PER_MS
 """From lockup to the next instruction: a blank chip resets itself over and over at this pace."""
 
-# Currents in amperes, 3 V, typical (Current consumption); those of flash operations are assumed, no source found.
+# Currents in amperes at 3 V: assumed, no source found (known are IS0 and IS2 of the specification, 8.1 mA by DC/DC and
+# 15.4 mA by LDO, but they are of CPU and radio together).
 CPU_RUN_LDO, CPU_RUN_DCDC = 6.3e-3, 3.3e-3
 CPU_SLEEP = 3.2e-6
 SYSTEM_OFF = 0.4e-6
@@ -126,6 +128,10 @@ class Soc:
         self.cpu.on_lockup = self._locked_up
         self.cpu.on_sleep = self._slept
         self.cpu.nvm.on_stop = self.on_nvm_operation
+        self.cpu.take_stores(LATCH_NVMC_CONFIG, self.nvmc.config)
+        self.cpu.take_stores(LATCH_POFCON, self.power.pofcon)
+        rail.on_changed = self.supply_changed
+        rail.settle_loads = self._settle_loads
         for port in (self.p0, self.p1):
             port.on_detect.append(self._wake_from_off)
         self._ram_watch = rail.watch(RAM_LOSS_VOLTS, self._ram_crossed)
@@ -218,6 +224,29 @@ class Soc:
         self.rail.set_connected(False)
         self._ram_lost = True
         self._power_lost()
+
+    def supply_changed(self) -> None:
+        """Firmware writes POFCON and NVMC.CONFIG around each word of flash. As long as the supply is such that
+        neither has an effect on VDD or on the comparator, the native core takes the stores by itself.
+        """
+        above = self.rail.stays_above(HIGHEST_THRESHOLD + POF_HYSTERESIS, more=FLASH_ERASE)
+        calm = above and not self.power.pof_warning
+        self._take_stores(calm)
+
+    def follow_stores(self) -> None:
+        """Bring supply and comparator up to date, as for a save; `supply_changed` undoes it."""
+        self._take_stores(False)
+
+    def _take_stores(self, calm: bool) -> None:
+        if calm == bool(self.nvmc.config.direct):
+            return
+        self._settle_loads()
+        self.nvmc.config.direct = calm
+        self.power.leave_comparator(calm)
+
+    def _settle_loads(self) -> None:
+        if self.nvmc.config.direct and self.powered and self._erasing is None:
+            self.nvmc.tell_load()
 
     def _ram_crossed(self, below: bool) -> None:
         if below:
@@ -322,7 +351,7 @@ class Soc:
         self.reset(ResetCause.WATCHDOG)
 
     def _locked_up(self) -> None:
-        # A lockup resets the chip; that it does not with a debugger attached is assumed, no source found. Not
+        # "Reset from CPU lockup is disabled if the device is in debug interface mode" (POWER, Reset behavior). Not
         # at once: firmware that locks up again and again must leave time for the rest of the bench.
         self.kernel.cancel(self._restarting)
         self._restarting = self.kernel.after(LOCKUP_RESTART, self._reset_from_lockup)

@@ -26,6 +26,7 @@ from functools import partial
 from typing import Protocol
 
 from hil.virtual.kernel import TICKS_PER_MS, Event, Kernel
+from hil.virtual.native.core import Latch
 from hil.virtual.soc.bus import Bus
 from hil.virtual.soc.flash_physics import biased_bits, torn
 from hil.virtual.soc.memory import BusFault
@@ -122,7 +123,9 @@ class Nvmc(Peripheral):
         """By address: length, mask and last reading of cells near the threshold."""
         self.register(0x400, read=self._ready, read_only=True)
         self.register(0x408, read=self._ready, read_only=True)
-        self.CONFIG = self.register(0x504, mask=3, write=self._write_config)
+        self.config = Latch(self.base + 0x504, 3)
+        """CONFIG. Direct while the supply need not be told of it at once."""
+        self.register(0x504, read=self._read_config, write=self._write_config)
         self._command(0x508, self._erase_page)
         self._command(0x50C, self._erase_all)
         self._command(0x514, self._erase_uicr)
@@ -137,10 +140,17 @@ class Nvmc(Peripheral):
     def on_reset(self, cause: ResetCause) -> None:
         # A reset of the digital part stops an operation just as a power failure does.
         self.interrupt()
+        self.config.value = 0
         self._apply_config()
 
+    def save(self) -> object:
+        return super().save(), self.config.value
+
     def restore(self, state: object) -> None:
-        super().restore(state)
+        assert isinstance(state, tuple)
+        shared, self.config.value = state
+        super().restore(shared)
+        self.config.direct = 0
         self._apply_config()
 
     def set_mode(self, mode: PofMode) -> None:
@@ -160,7 +170,7 @@ class Nvmc(Peripheral):
         fraction = (self.kernel.now - operation.start) / max(1, operation.end - operation.start)
         for address, size in self._ranges(operation):
             self._tear(address, b"\xff" * size, min(1.0, max(0.0, fraction)))
-        self._load()
+        self.tell_load()
 
     def tear_word(self, address: int, old: int, new: int, fraction: float) -> None:
         """Undo part of a word write that power failure stopped at ``fraction`` of its time."""
@@ -198,15 +208,19 @@ class Nvmc(Peripheral):
         return int(self.operation is None)
 
     def _write_config(self, value: int) -> None:
-        self.values[self.CONFIG] = value & 3
+        self.config.value = value & self.config.mask
         self._apply_config()
 
-    def _apply_config(self) -> None:
-        self._chip.nvm_write_enable(self.values[self.CONFIG] == WEN)
-        self._load()
+    def _read_config(self) -> int:
+        return int(self.config.value)
 
-    def _load(self) -> None:
-        self._chip.nvm_load(self.operation is not None, self.values[self.CONFIG] == WEN)
+    def _apply_config(self) -> None:
+        self._chip.nvm_write_enable(self.config.value == WEN)
+        self.tell_load()
+
+    def tell_load(self) -> None:
+        """Tell the supply what CONFIG and the operation draw."""
+        self._chip.nvm_load(self.operation is not None, self.config.value == WEN)
 
     def _erase_page(self, value: int) -> None:
         self._erase_one(Kind.ERASE_PAGE, value, ERASE_PAGE)
@@ -217,14 +231,14 @@ class Nvmc(Peripheral):
 
     def _erase_one(self, kind: Kind, value: int, duration: int) -> None:
         address = value & ~(PAGE - 1)
-        if self.values[self.CONFIG] != EEN or address >= FLASH:
+        if self.config.value != EEN or address >= FLASH:
             return
         if self._protected() >> (address // PAGE) & 1:
             raise BusFault(address, write=True)
         self._start(kind, address, duration)
 
     def _erase_all(self, value: int) -> None:
-        if self.values[self.CONFIG] != EEN or not value & 1:
+        if self.config.value != EEN or not value & 1:
             return
         protected = self._protected()
         if protected:
@@ -234,7 +248,7 @@ class Nvmc(Peripheral):
         self._start(Kind.ERASE_ALL, 0, ERASE_ALL)
 
     def _erase_uicr(self, value: int) -> None:
-        if self.values[self.CONFIG] == EEN and value & 1 and not self._chip.nvm_uicr_locked():
+        if self.config.value == EEN and value & 1 and not self._chip.nvm_uicr_locked():
             self._start(Kind.ERASE_UICR, UICR, ERASE_PAGE)
 
     def _start(self, kind: Kind, address: int, duration: int) -> None:
@@ -246,14 +260,14 @@ class Nvmc(Peripheral):
         now = self.kernel.now
         self.operation = Operation(kind, address, now, now + duration)
         self._event = self.kernel.at(now + duration, self._finish)
-        self._load()
+        self.tell_load()
         self._chip.nvm_stall(duration)
 
     def _finish(self) -> None:
         operation = self.operation
         assert operation is not None
         self.operation = self._event = None
-        self._load()
+        self.tell_load()
         if operation.kind is Kind.ERASE_PARTIAL:
             self._finish_partial(operation)
             return

@@ -5,9 +5,10 @@ which is how software tells them. GPREGRET survives soft and lockup resets and S
 (Nordic DevZone, case 51958) and power resets.
 
 The comparator watches VDD in normal voltage mode: POFCON.THRESHOLD counts; THRESHOLDVDDH, of a chip supplied
-on VDDH, is stored only. While it is on and VDD below the threshold it keeps the NVMC from writing. That it works
-whatever the clocks do is assumed, no source found. Not modelled: anomaly 136, bits in RESETREAS that should not
-be set; the wake-up reasons of LPCOMP, NFC, VBUS and the debug interface.
+on VDDH, is stored only. While it is on and VDD below the threshold it keeps the NVMC from writing. On the chip
+it is "not active in System OFF or in System ON when HFCLK is not running"; here a sleeping CPU is warned too,
+whether or not a peripheral keeps HFCLK. Not modelled: anomaly 136, bits in RESETREAS that should not be set;
+the wake-up reasons of LPCOMP, NFC, VBUS and the debug interface.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from functools import partial
 
 from hil.virtual.kernel import Kernel
+from hil.virtual.native.core import Latch
 from hil.virtual.power.rail import Rail, Watch
 from hil.virtual.soc.bus import Bus
 from hil.virtual.soc.peripheral import INTENCLR, INTENSET, InterruptLines, Peripheral, ResetCause
@@ -32,6 +34,8 @@ REASONS = {
 """CTRL-AP resets as software does: assumed of SREQ, no source found."""
 KEEPS_RETAINED = (ResetCause.SOFT, ResetCause.LOCKUP, ResetCause.DEBUG, ResetCause.SYSTEM_OFF)
 POFCON_RESET = 0
+HIGHEST_THRESHOLD = 2.8
+"""Volts: the highest setting of POFCON.THRESHOLD."""
 POF_HYSTERESIS = 0.05
 """VPOFHYST in volts, typical. Taken from Nordic's later chips (nRF54L: 40 to 55 mV); the nRF52840's is assumed."""
 
@@ -63,7 +67,9 @@ class Power(Peripheral):
         self.register(0x428, read_only=True)  # RAMSTATUS
         self.register(0x438, read_only=True)  # USBREGSTATUS
         self.register(0x500, read=_nothing, write=partial(_system_off, on_system_off))
-        self.POFCON = self.register(0x510, reset=POFCON_RESET, mask=0xF1F, write=self._write_pofcon)
+        self.pofcon = Latch(self.base + 0x510, 0xF1F, POFCON_RESET)
+        """POFCON. Direct while nothing can come of the comparator."""
+        self.POFCON = self.register(0x510, read=self._read_pofcon, write=self._write_pofcon)
         self.GPREGRET = self.register(0x51C, mask=0xFF)
         self.GPREGRET2 = self.register(0x520, mask=0xFF)
         self.DCDCEN = self.register(0x578, mask=1)
@@ -85,7 +91,8 @@ class Power(Peripheral):
             self.values[self.GPREGRET], self.values[self.GPREGRET2] = retained
 
     def on_reset(self, cause: ResetCause) -> None:
-        self._compare(0)
+        self.pofcon.value = POFCON_RESET
+        self._compare()
 
     def ram_retained(self, block: int, section: int) -> bool:
         """Whether a RAM section keeps its content in System OFF (RAM[n].POWER, SnRETENTION)."""
@@ -107,19 +114,45 @@ class Power(Peripheral):
         self.values[self.RESETREAS] &= ~value
 
     def _write_pofcon(self, value: int) -> None:
-        self.values[self.POFCON] = value & 0xF1F
-        self._compare(value)
+        self.pofcon.value = value & self.pofcon.mask
+        if not self.pofcon.direct:
+            self._compare()
 
-    def _compare(self, pofcon: int) -> None:
+    def _read_pofcon(self) -> int:
+        return int(self.pofcon.value)
+
+    def leave_comparator(self, idle: bool) -> None:
+        """Take the comparator away while VDD stays above every threshold; put it back where it then is."""
+        if idle == bool(self.pofcon.direct):
+            return
+        self.pofcon.direct = idle
+        if idle:
+            self._unwatch()
+        elif self.pofcon.value & 1:
+            self._watch = self._rail.watch(self._threshold(), self._pof_crossed, POF_HYSTERESIS, below=False)
+
+    def save(self) -> object:
+        return super().save(), self.pofcon.value
+
+    def restore(self, state: object) -> None:
+        assert isinstance(state, tuple)
+        shared, self.pofcon.value = state
+        super().restore(shared)
+        self.pofcon.direct = 0
+
+    def _unwatch(self) -> None:
         if self._watch is not None:
             self._rail.unwatch(self._watch)
             self._watch = None
-        threshold = pofcon >> 1 & 0xF
+
+    def _threshold(self) -> float:
         # Values below 4 (1.7 V) "should not be used", brown-out comes first; taken here as 1.7 V.
-        if pofcon & 1:
-            self._watch = self._rail.watch(
-                1.7 + 0.1 * (max(threshold, 4) - 4), self._pof_crossed, POF_HYSTERESIS
-            )
+        return 1.7 + 0.1 * (max(int(self.pofcon.value) >> 1 & 0xF, 4) - 4)
+
+    def _compare(self) -> None:
+        self._unwatch()
+        if self.pofcon.value & 1:
+            self._watch = self._rail.watch(self._threshold(), self._pof_crossed, POF_HYSTERESIS)
             if self._watch.below:
                 self.fire(self.POFWARN)
         self.on_pof_change()
