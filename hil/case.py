@@ -95,12 +95,15 @@ def throughput(
     payload_bytes: int,
     seconds: float,
     ceiling_bytes_per_second: float,
+    bound_by: str,
 ) -> None:
     """Keep a measured throughput: a line of throughput.csv and a bar of the report's plot.
 
     `kind` says what was measured (link, device, dfu). `mtu` is the ATT MTU and `data_length` the link layer's payload,
-    bytes. `seconds` is bench time. `ceiling_bytes_per_second` is the closed form that the figure is held against.
+    bytes. `seconds` is bench time. `ceiling_bytes_per_second` is the closed form that the figure is held against, and
+    `bound_by` names the stage that it comes from (air, HCI UART, flash).
     """
+    rate = payload_bytes / seconds if seconds > 0 else 0.0
     recorder.current().throughput(
         {
             "kind": kind,
@@ -110,7 +113,9 @@ def throughput(
             "interval_ms": interval_ms,
             "payload_bytes": payload_bytes,
             "seconds": round(seconds, 6),
-            "bytes_per_second": round(payload_bytes / seconds, 1) if seconds > 0 else 0.0,
+            "bytes_per_second": round(rate, 1),
             "ceiling_bytes_per_second": round(ceiling_bytes_per_second, 1),
+            "efficiency": round(rate / ceiling_bytes_per_second, 4),
+            "bound_by": bound_by,
         }
     )

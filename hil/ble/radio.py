@@ -76,6 +76,13 @@ class Radio:
         """Record all HCI packets from now on; None stops."""
         self._source.capture = capture
 
+    @property
+    def acl_octets(self) -> int:
+        """Longest HCI data packet that the controller takes (Core 5.4, Vol 4, Part E, 7.8.2)."""
+        queue = self.device.host.le_acl_packet_queue
+        assert queue is not None  # the host has it since its reset
+        return queue.max_packet_size
+
     async def close(self) -> None:
         """Drop every link, power off, close the transport. Never raises for a controller that is gone."""
         try:

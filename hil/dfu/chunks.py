@@ -31,3 +31,16 @@ def string_capacity(room: int) -> int:
     while size > 0 and size + uint_size(size) > room:
         size -= 1
     return size
+
+
+def least_message_octets(total: int, message_limit: int) -> int:
+    """The fewest octets of SMP messages, headers included, that upload `total` bytes of image in requests of at most
+    `message_limit` bytes. What the first request says besides is not counted.
+
+    Raises ValueError when requests of that length hold no data.
+    """
+    capacity = later_capacity(message_limit, 0)
+    if capacity < 1:
+        raise ValueError(f"requests of {message_limit} bytes leave no room for data")
+    overhead = HEADER_SIZE + _FIELDS + uint_size(0) + uint_size(0)
+    return total + -(-total // capacity) * overhead

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hil.rig.schema import CentralFile, ConsoleFile, ProbeFile, SupplyFile
+from hil.rig.schema import CentralFile, ConsoleFile, ProbeFile, SpareFile, SupplyFile
 
 if TYPE_CHECKING:
     from hil.ble.btsnoop import BtsnoopWriter
     from hil.ble.central import Central
+    from hil.ble.radio import Radio
     from hil.console.serial import SerialConsole
     from hil.probe.base import Probe
     from hil.supply.base import Supply
@@ -54,16 +55,26 @@ def open_console(file: ConsoleFile, log: Path | None) -> SerialConsole:
 async def open_central(file: CentralFile) -> Central:
     """The Bluetooth LE adapter. Raises BenchError when it is not there."""
     from hil.ble.central import Central
-    from hil.ble.radio import DEFAULT_ADDRESS, Radio
+    from hil.ble.radio import DEFAULT_ADDRESS
 
     if file.driver == "os" or file.transport is None:
         return Central(None, adapter=file.adapter)
-    address = file.address or DEFAULT_ADDRESS
-    if file.transport.startswith("hil:"):
+    return Central(await _open_radio(file.transport, file.address or DEFAULT_ADDRESS, "hil central"))
+
+
+async def open_spare(file: SpareFile) -> Radio:
+    """The second controller, with a host of our own. Raises BenchError when it is not there."""
+    return await _open_radio(file.transport, file.address, "hil spare")
+
+
+async def _open_radio(transport: str, address: str, name: str) -> Radio:
+    from hil.ble.radio import Radio
+
+    if transport.startswith("hil:"):
         from hil.rig.virtual import open_virtual_transport
 
-        return Central(await Radio.open(open_virtual_transport(file.transport), address))
-    return Central(await Radio.open(file.transport, address))
+        return await Radio.open(open_virtual_transport(transport), address, name)
+    return await Radio.open(transport, address, name)
 
 
 def open_capture(path: Path, clock: Callable[[], float]) -> BtsnoopWriter:

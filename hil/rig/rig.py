@@ -21,6 +21,7 @@ from hil.rig.schema import RigFile
 if TYPE_CHECKING:
     from hil.ble.btsnoop import BtsnoopWriter
     from hil.ble.central import Central
+    from hil.ble.radio import Radio
     from hil.console.serial import SerialConsole
     from hil.probe.base import Probe
 
@@ -49,6 +50,7 @@ class Rig:
         self._supply: LoggedSupply | None = None
         self._console: SerialConsole | None = None
         self._central: Central | None = None
+        self._spare: Radio | None = None
         self._capture: BtsnoopWriter | None = None
 
     @property
@@ -135,6 +137,14 @@ class Rig:
                 self._central.capture_to(self._capture)
         return self._central
 
+    @property
+    def spare(self) -> Radio:
+        """The second Bluetooth LE controller, with a host of our own on it."""
+        if self._spare is None:
+            table = _present(self.file.spare, "spare", self._in_case)
+            self._spare = self.run(drivers.open_spare(table))
+        return self._spare
+
     # ---- Cases ----
 
     def begin_case(self, case_id: str, seed: int, folder: Path | None = None) -> None:
@@ -200,6 +210,8 @@ class Rig:
             asks["console"] = self._identify_console
         if self.file.central is not None:
             asks["central"] = self._identify_central
+        if self.file.spare is not None:
+            asks["spare"] = self._identify_spare
         return asks
 
     def _identify_supply(self) -> str:
@@ -221,6 +233,10 @@ class Rig:
         controls = self.central.controls_link
         where = (table.transport or table.adapter or "default adapter") if table is not None else ""
         return f"{where} answers; PHY, data length and interval {'can' if controls else 'cannot'} be set"
+
+    def _identify_spare(self) -> str:
+        address = self.spare.device.random_address
+        return f"{self.file.spare.transport if self.file.spare else ''} answers; it advertises as {address}"
 
     def _keep_flash(self, notes: dict[str, Any]) -> None:
         """Read the flash of a device that failed, as it is if it has power, else after it is given some."""
@@ -254,6 +270,7 @@ class Rig:
         with _shielded():
             supply, self._supply = self._supply, None
             central, self._central = self._central, None
+            spare, self._spare = self._spare, None
             probe, self._probe = self._probe, None
             console, self._console = self._console, None
             capture, self._capture = self._capture, None
@@ -265,6 +282,9 @@ class Rig:
             if central is not None:
                 with _collecting(trouble):
                     self.run(central.close())
+            if spare is not None:
+                with _collecting(trouble):
+                    self.run(spare.close())
             if capture is not None:
                 with _collecting(trouble):
                     capture.close()

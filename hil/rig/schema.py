@@ -15,7 +15,15 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 SCHEMA_VERSION = 1
 
-Feature = Literal["behaviours", "hostile-app", "provisioning", "smp-serial", "battery", "resume-after-reset"]
+Feature = Literal[
+    "behaviours",
+    "hostile-app",
+    "provisioning",
+    "smp-serial",
+    "battery",
+    "resume-after-reset",
+    "throughput-sink",
+]
 Capability = Literal[
     "probe",
     "supply",
@@ -118,6 +126,26 @@ class Policy(Table):
     security_counter: bool = Field(default=True, description="whether a lower security counter is refused")
 
 
+class Limits(Table):
+    """[device.limits]: what the device cannot exceed by its build; throughput is held against it.
+
+    A key that is absent says that the device has no such limit, or that it is not known.
+    """
+
+    hci_baud: int | None = Field(
+        default=None,
+        ge=9_600,
+        le=4_000_000,
+        description="bit rate of the UART between the device's controller and its host, bit/s",
+    )
+    flash_write_rate: float | None = Field(
+        default=None, gt=0, le=1e9, description="writing erased flash, bytes/s"
+    )
+    flash_erase_seconds: float | None = Field(
+        default=None, gt=0, le=60, description="time to erase one page, s"
+    )
+
+
 class Ble(Table):
     """How the central finds the device."""
 
@@ -165,6 +193,7 @@ class DeviceFile(Table):
         default=None, description="battery thresholds; absent: the device has no such guard"
     )
     policy: Policy = Field(default_factory=Policy, description="what the device itself promises to refuse")
+    limits: Limits = Field(default_factory=Limits, description="what the device cannot exceed by its build")
     supports: list[Feature] = Field(
         default_factory=list, description="features that a case may need of the device"
     )
@@ -288,6 +317,18 @@ class CentralFile(Table):
         return self
 
 
+class SpareFile(Table):
+    """[spare]: a second controller of our own. It plays a peripheral: the far end when the link alone is measured."""
+
+    driver: Literal["bumble"] = Field(description="bumble: an HCI controller of our own")
+    transport: Text = Field(
+        description="where the controller is, e.g. usb:1, serial:/dev/ttyACM1,1000000, hil:spare"
+    )
+    address: BleAddress = Field(
+        default="C4:11:22:33:44:66", description="the static random address that it advertises with"
+    )
+
+
 class ConsoleFile(Table):
     """[console]: the device's serial console."""
 
@@ -337,6 +378,7 @@ class RigFile(Table):
     probe: ProbeFile | None = Field(default=None, description="the debug probe")
     supply: SupplyFile | None = Field(default=None, description="the power supply")
     central: CentralFile | None = Field(default=None, description="the Bluetooth LE adapter")
+    spare: SpareFile | None = Field(default=None, description="a second controller, which plays a peripheral")
     console: ConsoleFile | None = Field(default=None, description="the serial console")
     virtual: VirtualFile | None = Field(default=None, description="settings of a virtual bench")
 
@@ -346,6 +388,13 @@ class RigFile(Table):
             raise ValueError('a rig with bench = "real" has no [virtual] table')
         if self.device.transport == "serial" and self.console is None:
             raise ValueError('device.transport = "serial" needs a [console]')
+        if self.central is not None and self.spare is not None:
+            if self.central.transport == self.spare.transport:
+                raise ValueError(
+                    f'central and spare are both at "{self.spare.transport}"; expected two controllers'
+                )
+            if self.central.address == self.spare.address:
+                raise ValueError(f"central and spare both have the address {self.spare.address}")
         return self
 
     def capabilities(self) -> frozenset[str]:
@@ -363,6 +412,6 @@ class RigFile(Table):
                 can |= {"link.phy", "link.data-length", "link.interval", "btsnoop"}
         if self.bench == "virtual":
             can.add("faults")
-            if (self.virtual or VirtualFile()).spare_controllers:
-                can.add("spare-controller")
+        if self.spare is not None:
+            can.add("spare-controller")
         return frozenset(can - set(self.without))

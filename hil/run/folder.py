@@ -31,6 +31,8 @@ THROUGHPUT_COLUMNS = (
     "seconds",
     "bytes_per_second",
     "ceiling_bytes_per_second",
+    "efficiency",
+    "bound_by",
 )
 
 

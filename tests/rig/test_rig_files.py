@@ -61,6 +61,13 @@ def test_every_bundled_rig_is_valid() -> None:
         ("[virtual]", "[vrtual]", 'vrtual: unknown key; did you mean "virtual"?'),
         ('transport = "hil:central"', "", 'driver "bumble" needs the key transport'),
         ('bench = "virtual"', 'bench = "real"', 'bench = "real" has no [virtual] table'),
+        (
+            'transport = "hil:spare"',
+            'transport = "hil:central"',
+            'central and spare are both at "hil:central"',
+        ),
+        ('"C0:FF:EE:00:00:02"', '"C0:FF:EE:00:00:01"', "both have the address C0:FF:EE:00:00:01"),
+        ("hci_baud = 1_000_000", "hci_baud = 0", "device.limits.hci_baud: expected a number"),
         ("schema = 1", "schema = 7", "schema: expected one of 1, got 7"),
         ("schema = 1", "schema = ", "not valid TOML"),
         ("8d53dc1d-", "8d53dc1-", "expected a UUID"),
@@ -128,3 +135,11 @@ def test_the_voltage_for_a_percentage_is_on_the_line_between_empty_and_full() ->
     assert battery.volts(0) == 2.0
     assert battery.volts(20) == pytest.approx(2.2)
     assert battery.volts(100) == 3.0
+
+
+def test_a_rig_without_a_second_controller_lacks_the_capability(tmp_path: Path) -> None:
+    path = tmp_path / "rig.toml"
+    start = VIRTUAL.index("[spare]")
+    path.write_text(VIRTUAL[:start] + VIRTUAL[VIRTUAL.index("[console]") :], encoding="utf-8")
+    assert "spare-controller" in files.load("virtual").capabilities()
+    assert "spare-controller" not in files.load(str(path)).capabilities()
