@@ -30,7 +30,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-firmware_app = typer.Typer(help="The bundled firmware.", no_args_is_help=True, rich_markup_mode=None)
+firmware_app = typer.Typer(
+    help="The bundled bootloader and application.", no_args_is_help=True, rich_markup_mode=None
+)
 image_app = typer.Typer(
     help="MCUboot images: sign, read, break in a named way.", no_args_is_help=True, rich_markup_mode=None
 )
@@ -61,7 +63,11 @@ def _hil(
     """Hardware-in-the-loop tests for firmware updates over Bluetooth LE."""
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": False})
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": False},
+    options_metavar="[OPTIONS] [-- PYTEST-ARGS]",
+    short_help="Run a plan and write a run folder with a report.",
+)
 def run(
     context: typer.Context,
     rig: RigOption = "virtual",
@@ -72,14 +78,18 @@ def run(
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option("--seed", min=0, max=2**48 - 1, help="Seed of the run.  [default: the plan's]"),
+        typer.Option(
+            "--seed", metavar="N", min=0, max=2**48 - 1, help="Seed of the run.  [default: the plan's]"
+        ),
     ] = None,
     case: Annotated[
         list[str] | None, typer.Option("--case", metavar="ID", help="Run only this case; repeatable.")
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option("--workers", "-n", min=1, max=64, help="Cases side by side.  [default: the plan's]"),
+        typer.Option(
+            "--workers", "-n", metavar="N", min=1, max=64, help="Cases side by side.  [default: the plan's]"
+        ),
     ] = None,
     defect: Annotated[str | None, typer.Option("--defect", hidden=True)] = None,
 ) -> None:
@@ -102,7 +112,13 @@ def firmware_build(
         Path | None, typer.Option("--out", metavar="DIR", help="Copy the results into DIR.")
     ] = None,
     variant: Annotated[
-        str, typer.Option("--variant", help="Signature algorithm and encryption of the bootloader.")
+        str,
+        typer.Option(
+            "--variant",
+            metavar="NAME",
+            help="Kind of image: p256, ed25519 or p256-encrypted.  [default: p256]",
+            show_default=False,
+        ),
     ] = "p256",
 ) -> None:
     """Build the bundled bootloader and application from source; the same sources give the same bits."""
@@ -117,7 +133,7 @@ def firmware_build(
             )
 
 
-@image_app.command("sign")
+@image_app.command("sign", short_help="Sign an application as an MCUboot image.")
 def image_sign(
     payload: Annotated[
         Path,
@@ -127,7 +143,8 @@ def image_sign(
     version: Annotated[str, typer.Option("--version", metavar="X.Y.Z+B", help="The image's version.")],
     out: OutOption,
     counter: Annotated[
-        int | None, typer.Option("--security-counter", min=0, max=2**32 - 1, help="Security counter.")
+        int | None,
+        typer.Option("--security-counter", metavar="N", min=0, max=2**32 - 1, help="Security counter."),
     ] = None,
     vendor: Annotated[
         str | None, typer.Option("--vendor", metavar="UUID", help="Vendor id that the device checks.")
@@ -154,7 +171,7 @@ def image_sign(
     typer.echo(f"{out}: {len(signed.data)} bytes, version {signed.version}, hash {signed.hash.hex()}")
 
 
-@image_app.command("info")
+@image_app.command("info", short_help="Say what an image contains and whether it holds.")
 def image_info(
     image: ImageArgument,
     key: Annotated[
@@ -169,7 +186,7 @@ def image_info(
     typer.echo(json.dumps(told, indent=2, default=str))
 
 
-@image_app.command("mutate")
+@image_app.command("mutate", short_help="Break an image in a named way.")
 def image_mutate(
     image: ImageArgument,
     mutation: Annotated[
@@ -233,7 +250,7 @@ def rigs_keys() -> None:
     typer.echo(reference.markdown(), nl=False)
 
 
-@rigs_app.command("check")
+@rigs_app.command("check", short_help="Ask each instrument who it is.")
 def rigs_check(
     rig: Annotated[str, typer.Argument(metavar="NAME|FILE")] = "virtual",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

@@ -36,4 +36,10 @@ def check(file: RigFile) -> list[Finding]:
             except HilError as error:
                 ok, text = False, str(error)
             found.append(Finding(name, ok, text, round(time.perf_counter() - began, 3)))
+        began = time.perf_counter()
+        try:
+            # In good order: the probe lets go of the device before the power goes.
+            rig.end_case(failed=False)
+        except HilError as error:
+            found.append(Finding("bench", False, str(error), round(time.perf_counter() - began, 3)))
     return found

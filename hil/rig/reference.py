@@ -67,10 +67,9 @@ def _without_none(annotation: Any) -> Any:
 
 
 def _type(field: FieldInfo) -> str:
-    annotation = field.annotation
-    if (
-        field.metadata
-    ):  # pydantic takes Annotated apart: put it together again, to find the types that have a name
+    annotation: Any = field.annotation
+    if field.metadata:
+        # Pydantic takes Annotated apart: put together again, the types that have a name are found.
         annotation = Annotated[(annotation, *field.metadata)]
     return _cell(_named(annotation))
 

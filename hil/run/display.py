@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 import pytest
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
@@ -20,6 +21,7 @@ from hil.run import live
 from hil.run.recorder import Progress, Row
 
 _STYLES = {"passed": "green", "failed": "bold red", "error": "yellow", "skipped": "dim"}
+_TOLD_AT_THE_END = ("failed", "error")
 _SECONDS_BETWEEN_LINES = 5.0
 
 
@@ -81,60 +83,69 @@ class Display:
         if result is None:
             return
         self._results.append(result)
-        outcome = result["outcome"]
-        seconds, wall = result["seconds"], result["wall"]["seconds"]
-        times = f"{seconds:.1f} s on the bench, {wall:.1f} s"
+        outcome, style = result["outcome"], _STYLES[result["outcome"]]
         count = f"{len(self._results)}/{self._total}" if self._total else str(len(self._results))
-        what = f"{escape(result['id'])}  {escape(result['sentence'])}"
-        self._console.print(f"[{_STYLES[outcome]}]{outcome:8}[/]{count:>7}  {what} [dim]({times})[/]")
+        seconds = f"{result['wall']['seconds']:.1f} s"
+        start = f"{outcome:7} {count:>7}  {result['id']}  "
+        sentence = str(result["sentence"])
+        if self._console.is_terminal:
+            sentence = _clipped(sentence, self._console.width - len(start) - len(seconds) - 2)
+        line = Text.assemble((f"{outcome:7}", style), start[7:], sentence, "  ", (seconds, "dim"))
+        self._console.print(line)
         if result["reason"] and outcome != "passed":
-            self._console.print(f"                 {escape(result['reason'])}", style=_STYLES[outcome])
+            self._console.print(_reason(result), style=style)
 
     def summary(self, record: Row) -> None:
-        """Print the table at the end."""
+        """Print the table at the end: a line for each case, and below it what did not hold."""
         table = Table(
             title=f"{record['plan'] or 'cases'} on {record['rig']} ({record['bench']} bench)",
             title_justify="left",
+            box=SIMPLE_HEAD,
+            pad_edge=False,
         )
         table.add_column("case", no_wrap=True)
-        table.add_column("result")
-        table.add_column("what it shows", overflow="fold", ratio=1)
-        table.add_column("bench s", justify="right")
-        table.add_column("wall s", justify="right")
-        for result in sorted(self._results, key=lambda each: str(each["id"])):
-            outcome = result["outcome"]
-            text = escape(result["sentence"])
-            if outcome != "passed" and result["reason"]:
-                text += f"\n[{_STYLES[outcome]}]{escape(result['reason'])}[/]"
+        table.add_column("result", no_wrap=True)
+        table.add_column("what it shows", overflow="fold")
+        table.add_column("bench s", justify="right", no_wrap=True)
+        table.add_column("wall s", justify="right", no_wrap=True)
+        for case_id, results in self._by_case():
             table.add_row(
-                escape(result["id"]),
-                f"[{_STYLES[outcome]}]{outcome}[/]",
-                text,
-                f"{result['seconds']:.1f}",
-                f"{result['wall']['seconds']:.1f}",
+                escape(case_id),
+                _counted(results),
+                escape(results[0]["sentence"]),
+                f"{sum(result['seconds'] for result in results):.1f}",
+                f"{sum(result['wall']['seconds'] for result in results):.1f}",
             )
-        self._console.print(table)
+        # The table keeps to the width; everything else may be cut by nothing but the window.
+        self._console.print(table, soft_wrap=False)
+        for result in self._results:
+            if result["outcome"] in _TOLD_AT_THE_END:
+                style = _STYLES[result["outcome"]]
+                self._console.print(f"[{style}]{result['outcome']}[/] {escape(result['id'])}")
+                self._console.print(_reason(result), style=style)
+                self._console.print(f"repeat {escape(result['id'])}: {escape(result['command'])}\n")
         counts = record["counts"]
-        told = ", ".join(f"[{_STYLES[name]}]{counts[name]} {name}[/]" for name in _STYLES)
+        told = ", ".join(f"[{_STYLES[name]}]{counts[name]} {name}[/]" for name in _STYLES if counts[name])
         times = f"{record['bench_seconds']:.1f} s on the bench's clock in {record['wall_seconds']:.1f} s"
         self._console.print(f"{told}; {times}; seed {record['seed']}")
-        for result in self._results:
-            if result["outcome"] in ("failed", "error"):
-                self._console.print(f"repeat {escape(result['id'])}: {escape(result['command'])}")
+
+    def _by_case(self) -> list[tuple[str, list[Row]]]:
+        """The results, together by case: with other parameters it shows the same."""
+        cases: dict[str, list[Row]] = {}
+        for result in sorted(self._results, key=lambda each: str(each["id"])):
+            cases.setdefault(str(result["case"]), []).append(result)
+        return list(cases.items())
 
     def _lines(self) -> None:
-        """Without a terminal: a line when a case begins a stage, and one now and then while it lasts."""
-        last: dict[str, tuple[str, float]] = {}
+        """Without a terminal: now and then a line on where each case is that lasts."""
+        last: dict[str, float] = {}
         while not self._stop.wait(0.2):
             for progress in live.read(self._folder) if self._folder is not None else []:
-                stage, when = last.get(progress.case, ("", 0.0))
                 now = time.monotonic()
-                if stage != progress.stage or (
-                    progress.fraction is not None and now - when > _SECONDS_BETWEEN_LINES
-                ):
-                    last[progress.case] = (progress.stage, now)
+                if now - last.setdefault(progress.case, now) > _SECONDS_BETWEEN_LINES:
+                    last[progress.case] = now
                     words = [f"{progress.case}: {progress.stage}", _percent(progress), _rate(progress)]
-                    self._console.print(escape("  ".join(word for word in words if word)))
+                    self._console.print(escape("  ".join(word.strip() for word in words if word)))
 
 
 def _bar(progress: Progress) -> RenderableType:
@@ -149,3 +160,20 @@ def _percent(progress: Progress) -> str:
 
 def _rate(progress: Progress) -> str:
     return f"{progress.bytes_per_second / 1000:6.1f} kB/s" if progress.bytes_per_second is not None else ""
+
+
+def _clipped(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: max(0, width - 1)]}\N{HORIZONTAL ELLIPSIS}"
+
+
+def _reason(result: Row) -> Text:
+    """Why a case did not pass, indented; a reason may have several lines."""
+    return Text("\n".join(f"        {line}" for line in str(result["reason"]).splitlines()))
+
+
+def _counted(results: list[Row]) -> str:
+    """The outcomes of a case: "passed", or with several parameters "7 passed, 1 failed"."""
+    counts = Counter(str(result["outcome"]) for result in results)
+    if len(results) == 1:
+        return "".join(f"[{_STYLES[name]}]{name}[/]" for name in counts)
+    return "\n".join(f"[{_STYLES[name]}]{counts[name]} {name}[/]" for name in _STYLES if counts[name])
