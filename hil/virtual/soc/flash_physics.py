@@ -3,6 +3,9 @@
 Programming takes charge to a cell (1 to 0), erasing takes it away (0 to 1), each over the whole time of the
 operation. Stopped early, some cells have changed and some have not, and a few sit near the read threshold:
 they read one way now and another way after the next start. Which ones is drawn from the seed.
+
+Specified is only that the bits of a page are undefined while its erase is incomplete. The model is assumed, no
+source found.
 """
 
 from __future__ import annotations

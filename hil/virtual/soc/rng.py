@@ -1,4 +1,7 @@
-"""RNG: random bytes from the bench's seed (nRF52840 Product Specification, RNG)."""
+"""RNG: random bytes from the bench's seed (nRF52840 Product Specification, RNG).
+
+The times to start and for each byte, with and without bias correction, are assumed, no source found.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,9 @@
 
 The counter is computed from the time, never ticked. An event exists only while INTEN or EVTEN enables it,
 so only those are scheduled. LFCLK edges lie at whole multiples of its period since time 0.
+
+Kinder than the chip: tasks take effect at once, not at an LFCLK edge or later, and a CC written one above the
+counter always matches, where the chip guarantees two.
 """
 
 from __future__ import annotations

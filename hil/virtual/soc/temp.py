@@ -1,4 +1,7 @@
-"""TEMP: die temperature in quarters of a degree (nRF52840 Product Specification, TEMP)."""
+"""TEMP: die temperature in quarters of a degree (nRF52840 Product Specification, TEMP).
+
+The time of a measurement is assumed, no source found.
+"""
 
 from __future__ import annotations
 
