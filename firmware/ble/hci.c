@@ -90,6 +90,8 @@ static uint32_t awaited_since_ms;
 static bool command_allowed;
 static bool restart_wanted;
 static uint32_t restarts;
+static bool advertise_wanted;
+static bool refused; /* a command of the start-up without which nobody can reach the device */
 
 /* The way out: the link is ended, then the controller is reset. */
 static enum { OPEN, CLOSING, ENDING_LINK, RESETTING, CLOSED } closing;
@@ -125,9 +127,6 @@ static void command(uint16_t opcode, const uint8_t *parameters, uint8_t length) 
 static void advertise(void) {
     static const uint8_t enable[] = {1};
 
-    if (closing != OPEN) {
-        return;
-    }
     command(LE_SET_ADVERTISING_ENABLE, enable, sizeof(enable));
 }
 
@@ -224,6 +223,8 @@ static void link_ended(void) {
 static void start(void) {
     restart_wanted = false;
     closing = OPEN;
+    advertise_wanted = false;
+    refused = false;
     step = STEP_RESET;
     commands_queued = 0;
     commands_sent = 0;
@@ -245,6 +246,22 @@ static void set_acl_buffers(uint16_t length, uint16_t count) {
     acl_free = count;
 }
 
+/* Whether the device cannot be reached when the controller refuses this command of the start-up. */
+static bool is_essential(uint16_t opcode) {
+    switch (opcode) {
+    case RESET:
+    case SET_EVENT_MASK:
+    case LE_SET_EVENT_MASK:
+    case LE_SET_RANDOM_ADDRESS:
+    case LE_SET_ADVERTISING_PARAMETERS:
+    case LE_SET_ADVERTISING_DATA:
+    case LE_SET_ADVERTISING_ENABLE:
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* Return parameters follow the status, which is at `parameters[0]`. */
 static void command_answered(uint16_t opcode, const uint8_t *parameters, uint16_t length) {
     bool succeeded = length >= 1 && parameters[0] == 0;
@@ -256,11 +273,16 @@ static void command_answered(uint16_t opcode, const uint8_t *parameters, uint16_
     if (closing == RESETTING && opcode == RESET) {
         closing = CLOSED;
     }
-    if (step == STEP_READY || closing != OPEN) {
-        return; /* a refusal of a later command needs no action: a controller that is out of step is reset by h4 */
+    if (closing != OPEN) {
+        return;
     }
-    if (opcode == RESET && !succeeded) {
-        restart_wanted = true;
+    if (step == STEP_READY) {
+        /* The other refusals need no action: a controller that is out of step is reset by h4. */
+        restart_wanted |= opcode == LE_SET_ADVERTISING_ENABLE && !succeeded && connection == NO_HANDLE;
+        return;
+    }
+    if (!succeeded && is_essential(opcode)) {
+        refused = true; /* the device is not ready, and tries again after ANSWER_MS */
         return;
     }
     if (succeeded && opcode == READ_LOCAL_VERSION && length >= 9) {
@@ -289,7 +311,7 @@ static void le_meta(const uint8_t *parameters, uint16_t length) {
             return;
         }
         if (parameters[1] != 0 || parameters[4] != ROLE_PERIPHERAL) {
-            advertise();
+            advertise_wanted = true;
             return;
         }
         link_ended();
@@ -349,7 +371,7 @@ static void event(const uint8_t *packet, uint16_t length) {
         if (length >= 4 && parameters[0] == 0 && connection != NO_HANDLE &&
             (get_le16(&parameters[1]) & HANDLE_MASK) == connection) {
             link_ended();
-            advertise();
+            advertise_wanted = true;
         }
         return;
     case HARDWARE_ERROR:
@@ -482,7 +504,7 @@ void hci_poll(uint32_t now_ms) {
     if (h4_lost_synchronization()) {
         restart_wanted = true;
     }
-    if ((awaited != 0 || !command_allowed) && now_ms - awaited_since_ms > ANSWER_MS) {
+    if ((awaited != 0 || !command_allowed || refused) && now_ms - awaited_since_ms > ANSWER_MS) {
         restart_wanted = true;
     }
     if (closing != OPEN) {
@@ -490,6 +512,9 @@ void hci_poll(uint32_t now_ms) {
     } else if (restart_wanted && !h4_sending()) {
         restarts++;
         start();
+    } else if (advertise_wanted && commands_queued - commands_sent < COMMANDS) {
+        advertise_wanted = false;
+        advertise();
     }
     send_command(now_ms);
     send_acl();

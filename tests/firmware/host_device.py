@@ -163,6 +163,7 @@ class Controller:
         self.device = device
         self.acl_length = acl_length
         self.acl_count = acl_count
+        self.refuses: set[int] = set()  # opcodes answered with "command disallowed"
         self.commands: list[tuple[int, bytes]] = []
         self.acl: list[tuple[int, bytes]] = []
         self.credits_held = False
@@ -209,7 +210,8 @@ class Controller:
             0x2002: struct.pack("<HB", self.acl_length, self.acl_count),
             0x2003: b"\x20" + bytes(7),
         }.get(opcode, b"")
-        self.event(0x0E, struct.pack("<BHB", 1, opcode, 0) + parameters)
+        status = 0x0C if opcode in self.refuses else 0
+        self.event(0x0E, struct.pack("<BHB", 1, opcode, status) + parameters)
 
     def event(self, code: int, parameters: bytes) -> None:
         self.device.put(HCI, bytes((4, code, len(parameters))) + parameters)

@@ -261,6 +261,33 @@ def test_a_silent_controller_is_reset_again(device: HostDevice) -> None:
     assert device.take(HCI) == b"\x01\x03\x0c\x00"
 
 
+@pytest.mark.parametrize("opcode", [0x0C03, 0x0C01, 0x2001, 0x2005, 0x2006, 0x2008, 0x200A])
+def test_a_device_that_cannot_be_reached_is_not_ready_and_tries_again(
+    device: HostDevice, opcode: int
+) -> None:
+    device.start()
+    controller = Controller(device)
+    controller.refuses = {opcode}
+    controller.settle()
+    assert controller.commands[-1][0] == opcode
+    assert b"controller ready" not in device.take(CONSOLE)
+    controller.refuses.clear()
+    controller.commands.clear()
+    controller.settle(after_ms=2001)
+    assert controller.commands[0] == (0x0C03, b"")
+    assert b"controller ready" in device.take(CONSOLE)
+
+
+def test_a_controller_that_does_not_advertise_again_is_reset(link: Controller) -> None:
+    link.refuses = {0x200A}
+    link.commands.clear()
+    link.disconnect()
+    assert [opcode for opcode, _ in link.commands[:2]] == [0x200A, 0x0C03]
+    link.refuses.clear()
+    link.settle(after_ms=2001)
+    assert link.commands[-1] == (0x200A, b"\x01")
+
+
 @pytest.mark.parametrize("garbage", [b"\x00", b"\xff" * 5, b"\x02\x40\x20\xff\xff", b"\x04\x10\x01\x00"])
 def test_lost_synchronisation_resets_the_controller(link: Controller, garbage: bytes) -> None:
     link.commands.clear()
