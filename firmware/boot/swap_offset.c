@@ -158,7 +158,9 @@ enum boot_swap swap_finish(void)
     log_end();
 
     if (done == 0u) {
-        (void)trailer_settle(TRAILER_PRIMARY);
+        if (!trailer_settle(TRAILER_PRIMARY)) {
+            steady_failed(FLASH_MAP_PRIMARY_START + FLASH_MAP_PRIMARY_SIZE - PAGE); /* nothing was moved yet */
+        }
         trailer_invalidate(TRAILER_SECONDARY);
         trailer_erase(TRAILER_SECONDARY);
     } else {

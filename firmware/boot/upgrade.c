@@ -190,9 +190,10 @@ bool upgrade_run(const struct provisioning *page, struct boot_image_info *info, 
                                 !trailer_flag_is_erased(TRAILER_PRIMARY, TRAILER_IMAGE_OK));
     info->present = 1u;
     if (info->confirmed != 0u) {
+        /* A confirmation that was cut short is completed, and also one that only reads well before the way back is closed for good. */
         if (trailer_magic_is_good(TRAILER_PRIMARY) && !trailer_flag_is_erased(TRAILER_PRIMARY, TRAILER_IMAGE_OK) &&
-            !trailer_flag_is_set(TRAILER_PRIMARY, TRAILER_IMAGE_OK)) {
-            trailer_set_flag(TRAILER_PRIMARY, TRAILER_IMAGE_OK); /* a confirmation that was cut short */
+            (!trailer_flag_is_set(TRAILER_PRIMARY, TRAILER_IMAGE_OK) || info->security_counter > counter_read())) {
+            trailer_set_flag(TRAILER_PRIMARY, TRAILER_IMAGE_OK);
         }
         counter_raise(info->security_counter);
     }

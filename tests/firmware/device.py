@@ -100,6 +100,9 @@ class Device:
     def read(self, address: int, length: int) -> bytes:
         return bytes(self.kit.soc.memory.read(address, length))
 
+    def erase(self, start: int, end: int) -> None:
+        self.write(start, b"\xff" * (end - start))
+
     def install(self, data: bytes) -> None:
         """As a probe programs it: no trailer."""
         self.write(PRIMARY, data)

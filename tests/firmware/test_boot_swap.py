@@ -7,7 +7,7 @@ import random
 import pytest
 
 from hil.image.provisioning import PROVISIONING_ADDRESS
-from tests.firmware.device import MAGIC, PRIMARY, PRIMARY_END, SECONDARY, UPDATE, Device, image
+from tests.firmware.device import MAGIC, PRIMARY, PRIMARY_END, SECONDARY, SECONDARY_END, UPDATE, Device, image
 
 OLD = image("1.0.0", 5000, counter=1)
 NEW = image("1.1.0", 9000, counter=1)
@@ -100,6 +100,49 @@ def test_a_cut_in_an_operation_of_the_swap_is_survived(number: int) -> None:
     device = requested(seed=number)
     run_through_cuts(device, [(number, "during", 0.5)])
     assert_recovers(device)
+
+
+# The first operations write the request of the revert and clear the trailer of the image on test; the last three steps end it.
+@pytest.mark.parametrize("number", [*range(0, 20, 2), pytest.param(1500, marks=pytest.mark.nightly)])
+def test_a_cut_in_an_operation_of_the_revert_is_survived(number: int) -> None:
+    device = requested(seed=number)
+    device.start()
+    run_through_cuts(device, [(number, "during", 0.5)])
+    assert_recovers(device)
+    assert device.read(UPDATE + 0x1000, 0x1000) == NEW[0x1000:0x2000]  # moved back, not lost
+
+
+def test_a_revert_goes_back_to_what_was_confirmed_and_never_below() -> None:
+    second, third = image("1.1.0", counter=2), image("1.2.0", counter=3)
+    device = Device()
+    device.install(OLD)
+    device.request(second)
+    device.start()
+    device.confirm()
+    assert device.power_cycle().rstrip().endswith("version 1.1.0 starts")  # raises the counter to 2
+    device.erase(SECONDARY, SECONDARY_END)
+    device.request(third)
+    assert device.power_cycle().rstrip().endswith("version 1.2.0 starts, unconfirmed")
+    assert device.power_cycle().rstrip().endswith("version 1.1.0 starts")
+    device.erase(SECONDARY, SECONDARY_END)
+    device.request(image("1.3.0", counter=1))
+    text = device.power_cycle()
+    assert "version 1.3.0 refused: security counter" in text
+    assert text.rstrip().endswith("version 1.1.0 starts")
+
+
+@pytest.mark.parametrize("flag", [b"\x01", b"\x81"])
+def test_a_confirmation_cut_short_is_completed_before_the_counter_is_raised(flag: bytes) -> None:
+    device = Device()
+    device.install(OLD)
+    device.request(image("1.1.0", counter=2))
+    device.start()
+    device.write(PRIMARY_END - 24, flag)
+    operations = device.kit.faults.operations
+    assert device.power_cycle().rstrip().endswith("version 1.1.0 starts")
+    assert device.kit.faults.operations == operations + 3  # the flag again, and the two words of the counter
+    assert device.power_cycle().rstrip().endswith("version 1.1.0 starts")
+    assert device.kit.faults.operations == operations + 3
 
 
 @pytest.mark.nightly
