@@ -6,6 +6,7 @@ a test asks for a fixture, a test is a case, or an option is given.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,6 +66,10 @@ def pytest_configure(config: pytest.Config) -> None:
     workerinput: dict[str, Any] | None = getattr(config, "workerinput", None)
     if workerinput is not None and _WORKER_FOLDER in workerinput:
         config.stash[_FOLDER] = Path(workerinput[_WORKER_FOLDER])
+        if hasattr(os, "setpgid"):
+            # A terminal sends Ctrl-C to its whole process group. The run's main process alone takes it and ends its
+            # workers, once: a worker that took both would be interrupted again while it switches its supply off.
+            os.setpgid(0, 0)
     if config.getoption("hil_plan") or config.getoption("hil_case"):
         _select(config)
     if config.getoption("hil_out") and workerinput is None:

@@ -114,8 +114,12 @@ class CaseHooks:
         info = info_of(item)
         if info is None or _PHASES not in item.stash:
             return (yield)
-        if call.when == "teardown":
+        # The report of the call carries what was known by then, and the page for people is made from that one.
+        if call.when == "setup":
             item.user_properties.extend(self._properties(item, info))
+        elif call.when == "teardown":
+            images = recorder_of(item).images
+            item.user_properties.extend((f"image.{name}", digest) for name, digest in sorted(images.items()))
         report = yield
         phases = item.stash[_PHASES]
         # call.when, not report.when: the latter is changed below so that JUnit and the HTML say error or failure.
@@ -136,8 +140,7 @@ class CaseHooks:
             ("bench", self._rig.bench),
             ("seed", noted.seed),
         ]
-        properties += [("evidence_for", requirement) for requirement in info.evidence_for]
-        return properties + [(f"image.{name}", digest) for name, digest in sorted(noted.images.items())]
+        return properties + [("evidence_for", requirement) for requirement in info.evidence_for]
 
     def _result(self, item: pytest.Item, info: CaseInfo) -> Row:
         noted = recorder_of(item)
@@ -209,7 +212,7 @@ def _phase(report: pytest.TestReport, call: pytest.CallInfo[None]) -> Row:
     return {
         "outcome": outcome,
         "reason": reason,
-        "text": report.longreprtext if report.failed else "",
+        "text": _MEMORY_ADDRESS.sub("0x...", report.longreprtext) if report.failed else "",
         "seconds": report.duration,
     }
 
