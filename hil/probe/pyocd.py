@@ -26,6 +26,16 @@ _REGISTERS = (*(f"r{number}" for number in range(13)), "sp", "lr", "pc", "xpsr")
 _ACCESS_LIMIT = 1 << 32
 
 
+class _WithoutRegisterNames:
+    """Keeps pyOCD from reading the chip's SVD file at each connection: a second of work for names of registers
+    that nobody here asks for.
+    """
+
+    def will_init_target(self, target: Any, init_sequence: Any) -> None:
+        if init_sequence.has_task("load_svd"):
+            init_sequence.remove_task("load_svd")
+
+
 class PyocdProbe:
     """A probe through pyOCD; see `Probe` for the methods.
 
@@ -68,6 +78,7 @@ class PyocdProbe:
         _quiet()
         with self._translated("connect"):
             session: Any = Session(self._find(), auto_open=False, options=self._options(auto_unlock))
+            session.delegate = _WithoutRegisterNames()
             try:
                 session.open()
             except BaseException as error:
