@@ -1,8 +1,9 @@
-/* The provisioning page: what makes the one bootloader binary belong to a product. Written over SWD on the bench
- * (hil/image/provisioning.py), locked by the bootloader before the application runs.
+/* The provisioning page: what makes the one bootloader binary belong to a product. Written over SWD
+ * on the bench (hil/image/provisioning.py), locked by the bootloader before the application runs.
  *
- * Little endian. `length` counts the bytes from the magic to the last field; a CRC-32 (IEEE 802.3) over those bytes follows
- * them. A later layout only appends fields and raises `layout`: this firmware reads the part it knows. */
+ * Little endian. `length` counts the bytes from the magic to the last field; a CRC-32 (IEEE 802.3)
+ * over those bytes follows them. A later layout only appends fields and raises `layout`: this
+ * firmware reads the part it knows. */
 #ifndef PROVISIONING_H
 #define PROVISIONING_H
 
@@ -19,10 +20,11 @@ enum provisioning_key_type {
 };
 
 /* Policy flags. */
-#define PROVISIONING_REQUIRE_VENDOR 0x1u           /* an image must carry the vendor UUID TLV */
-#define PROVISIONING_REQUIRE_CLASS 0x2u            /* an image must carry the class UUID TLV */
-#define PROVISIONING_REQUIRE_HARDWARE 0x4u         /* an image must carry the hardware revision TLV */
-#define PROVISIONING_REQUIRE_SECURITY_COUNTER 0x8u /* an image must carry the security counter TLV */
+#define PROVISIONING_REQUIRE_VENDOR 0x1u   /* an image must carry the vendor UUID TLV */
+#define PROVISIONING_REQUIRE_CLASS 0x2u    /* an image must carry the class UUID TLV */
+#define PROVISIONING_REQUIRE_HARDWARE 0x4u /* an image must carry the hardware revision TLV */
+#define PROVISIONING_REQUIRE_SECURITY_COUNTER                                                      \
+    0x8u /* an image must carry the security counter TLV */
 
 struct provisioning_key {
     uint8_t type;

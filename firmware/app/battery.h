@@ -8,7 +8,8 @@
 /* Battery percent, measured now. */
 uint8_t battery_percent(void);
 
-/* Whether an upload may start or go on: measured now, against the threshold of the provisioning page. */
+/* Whether an upload may start or go on: measured now, against the threshold of the provisioning
+ * page. */
 bool battery_allows_upload(void);
 
 #endif

@@ -23,7 +23,8 @@ struct descriptor {
 };
 
 /* Volatile: its words change after the compiler has seen them. */
-__attribute__((section(".behaviour"), used)) const volatile struct descriptor descriptor = {MAGIC, NORMAL, 0};
+__attribute__((section(".behaviour"), used))
+const volatile struct descriptor descriptor = {MAGIC, NORMAL, 0};
 
 static const char *const attack_names[ATTACK_COUNT] = {
     [ATTACK_NONE] = "none",

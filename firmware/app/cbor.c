@@ -15,7 +15,8 @@
 #define UNTIL_BREAK UINT32_MAX
 
 /* Reads the argument of the item head at `*at`. Returns false where it does not fit. */
-static bool argument(const uint8_t *data, size_t length, size_t *at, uint8_t info, uint64_t *value) {
+static bool argument(const uint8_t *data, size_t length, size_t *at, uint8_t info,
+                     uint64_t *value) {
     size_t bytes;
 
     if (info < 24) {
@@ -90,13 +91,14 @@ bool cbor_is_sound(const uint8_t *data, size_t length) {
                 return false; /* every item takes at least a byte */
             }
             depth++;
-            left[depth] = info == INDEFINITE ? UNTIL_BREAK
-                                             : (uint32_t)value * (major == MAJOR_MAP ? 2u : 1u);
+            left[depth] =
+                info == INDEFINITE ? UNTIL_BREAK : (uint32_t)value * (major == MAJOR_MAP ? 2u : 1u);
         }
     }
 }
 
-static struct cbor_field *find(struct cbor_field *fields, size_t count, const struct zcbor_string *key) {
+static struct cbor_field *find(struct cbor_field *fields, size_t count,
+                               const struct zcbor_string *key) {
     for (size_t i = 0; i < count; i++) {
         if (strlen(fields[i].key) == key->len && memcmp(fields[i].key, key->value, key->len) == 0) {
             return &fields[i];

@@ -21,12 +21,13 @@ struct cbor_field {
 /* Deepest nesting accepted. zcbor skips unknown values by recursion, so that depth is stack. */
 #define CBOR_DEPTH_MAX 4
 
-/* Whether `data` starts with one well-formed item of at most CBOR_DEPTH_MAX levels, no string of indefinite length. */
+/* Whether `data` starts with one well-formed item of at most CBOR_DEPTH_MAX levels, no string of
+ * indefinite length. */
 bool cbor_is_sound(const uint8_t *data, size_t length);
 
-/* Finds the fields in the map at `data`; keys may come in any order, unknown keys are skipped, a null counts as not there,
- * the last of equal keys wins. No data is an empty map. Strings point into `data`. Returns false where this is no map or a
- * field is of another type. */
+/* Finds the fields in the map at `data`; keys may come in any order, unknown keys are skipped, a
+ * null counts as not there, the last of equal keys wins. No data is an empty map. Strings point
+ * into `data`. Returns false where this is no map or a field is of another type. */
 bool cbor_read_map(const uint8_t *data, size_t length, struct cbor_field *fields, size_t count);
 
 #endif

@@ -22,7 +22,9 @@
 
 #define WAKE_MS 1000u     /* at the latest, to feed the watchdog */
 #define BATTERY_MS 10000u /* between measurements for notifications */
-#define RESET_MS 250u     /* from the answer to a reset request to the end of the link: time for the last packets */
+#define RESET_MS                                                                                   \
+    250u /* from the answer to a reset request to the end of the link: time for the last packets   \
+          */
 #define CLOSE_POLL_MS 10u /* while the link is being ended */
 
 /* Advertising data, Core Specification Supplement, Part A. */

@@ -1,4 +1,5 @@
-/* The application as a whole: its parts opened, and polled in turn. Everything above the processor's sleep. */
+/* The application as a whole: its parts opened, and polled in turn. Everything above the
+ * processor's sleep. */
 #ifndef APP_DEVICE_H
 #define APP_DEVICE_H
 
@@ -11,7 +12,8 @@ void device_open(uint32_t now_ms);
 /* Lets each part do the next small piece of what it has to do. */
 void device_poll(uint32_t now_ms);
 
-/* Whether device_poll() has something to do right now. To be asked with interrupts masked, before sleep. */
+/* Whether device_poll() has something to do right now. To be asked with interrupts masked, before
+ * sleep. */
 bool device_has_work(void);
 
 /* When device_poll() is to be called at the latest. */

@@ -1,4 +1,5 @@
-/* The last words of an application that has faulted: one line on the console, sent without interrupts. */
+/* The last words of an application that has faulted: one line on the console, sent without
+ * interrupts. */
 #include "soc/fault.h"
 
 #include <string.h>

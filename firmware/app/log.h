@@ -1,4 +1,5 @@
-/* The device's log: one line of text each on the console. A line that finds no room is counted, not waited for. */
+/* The device's log: one line of text each on the console. A line that finds no room is counted, not
+ * waited for. */
 #ifndef APP_LOG_H
 #define APP_LOG_H
 

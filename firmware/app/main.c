@@ -1,5 +1,5 @@
-/* The DFU application: a Bluetooth peripheral that can be updated. One loop, asleep when there is nothing to do. The watchdog is
- * fed here only, so that a part that hangs is noticed. */
+/* The DFU application: a Bluetooth peripheral that can be updated. One loop, asleep when there is
+ * nothing to do. The watchdog is fed here only, so that a part that hangs is noticed. */
 #include "device.h"
 #include "soc/cpu.h"
 #include "soc/time.h"

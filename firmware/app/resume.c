@@ -9,7 +9,9 @@
 #define PAGES 2u
 #define PROGRESS_OFFSET 64u
 #define PROGRESS_MARKS ((FLASH_MAP_PAGE_SIZE - PROGRESS_OFFSET) / 4u)
-#define PROGRESS_KEY 0x474F5250u /* mark i holds this xor i, so that a mark half programmed is told from a whole one */
+#define PROGRESS_KEY                                                                               \
+    0x474F5250u /* mark i holds this xor i, so that a mark half programmed is told from a whole    \
+                   one */
 
 struct record {
     uint32_t magic; /* cleared to zero when the record is forgotten */
@@ -20,7 +22,8 @@ struct record {
     uint32_t crc; /* over all from `sequence` on */
 };
 
-_Static_assert(sizeof(struct record) <= PROGRESS_OFFSET && sizeof(struct record) % 4 == 0, "layout");
+_Static_assert(sizeof(struct record) <= PROGRESS_OFFSET && sizeof(struct record) % 4 == 0,
+               "layout");
 
 static uint32_t page_address(uint32_t page) {
     return FLASH_MAP_SETTINGS_START + page * FLASH_MAP_PAGE_SIZE;
@@ -31,14 +34,16 @@ static const struct record *record_at(uint32_t page) {
 }
 
 static uint32_t record_crc(const struct record *record) {
-    return boot_crc32(&record->sequence, (uint32_t)(offsetof(struct record, crc) - offsetof(struct record, sequence)));
+    return boot_crc32(&record->sequence,
+                      (uint32_t)(offsetof(struct record, crc) - offsetof(struct record, sequence)));
 }
 
 static bool is_valid(uint32_t page) {
     return record_at(page)->magic == MAGIC && record_at(page)->crc == record_crc(record_at(page));
 }
 
-/* The page of the record that counts: the later one where a cut left two. PAGES where there is none. */
+/* The page of the record that counts: the later one where a cut left two. PAGES where there is
+ * none. */
 static uint32_t current(void) {
     bool first = is_valid(0);
     bool second = is_valid(1);
@@ -65,7 +70,8 @@ bool resume_load(struct resume *state) {
     state->length = record_at(page)->length;
     memcpy(state->sha, record_at(page)->sha, sizeof(state->sha));
     state->pages_done = 0;
-    while (state->pages_done < PROGRESS_MARKS && marks[state->pages_done] == mark(state->pages_done)) {
+    while (state->pages_done < PROGRESS_MARKS &&
+           marks[state->pages_done] == mark(state->pages_done)) {
         state->pages_done++;
     }
     return true;
@@ -74,7 +80,8 @@ bool resume_load(struct resume *state) {
 static enum flash_result forget(uint32_t page) {
     const uint32_t zero = 0;
 
-    return record_at(page)->magic == MAGIC ? flash_write(page_address(page), &zero, sizeof(zero)) : FLASH_OK;
+    return record_at(page)->magic == MAGIC ? flash_write(page_address(page), &zero, sizeof(zero))
+                                           : FLASH_OK;
 }
 
 enum flash_result resume_begin(const struct resume *state) {
@@ -106,8 +113,10 @@ enum flash_result resume_advance(uint32_t pages_done) {
         return FLASH_OK; /* an upload without a hash cannot be resumed after a reboot */
     }
     value = mark(pages_done - 1);
-    /* Programmed again even where it reads right: it may be what a power cut left of the attempt before. */
-    return flash_rewrite(page_address(page) + PROGRESS_OFFSET + 4 * (pages_done - 1), &value, sizeof(value));
+    /* Programmed again even where it reads right: it may be what a power cut left of the attempt
+     * before. */
+    return flash_rewrite(page_address(page) + PROGRESS_OFFSET + 4 * (pages_done - 1), &value,
+                         sizeof(value));
 }
 
 enum flash_result resume_forget(void) {

@@ -1,4 +1,5 @@
-/* The state of an upload, kept in the two settings pages, so that it goes on after a reboot or a power cut. */
+/* The state of an upload, kept in the two settings pages, so that it goes on after a reboot or a
+ * power cut. */
 #ifndef APP_RESUME_H
 #define APP_RESUME_H
 
@@ -9,8 +10,8 @@
 
 struct resume {
     uint32_t image;
-    uint32_t length;    /* of the whole upload */
-    uint8_t sha[32];    /* by which the client names it */
+    uint32_t length;     /* of the whole upload */
+    uint8_t sha[32];     /* by which the client names it */
     uint32_t pages_done; /* whole flash pages written and read back */
 };
 

@@ -46,7 +46,8 @@ static void confirm(uint32_t now_ms) {
     } else if (result != FLASH_POWER_LOW) {
         fail("confirmation not written");
     } else {
-        started_ms = now_ms; /* waits for the supply to recover; a reset meanwhile reverts, which is safe */
+        started_ms =
+            now_ms; /* waits for the supply to recover; a reset meanwhile reverts, which is safe */
     }
 }
 
@@ -81,5 +82,6 @@ void selftest_poll(uint32_t now_ms) {
 }
 
 bool selftest_wants_time(void) {
-    return stage == STAGE_IMAGE || stage == STAGE_SETTINGS || (stage == STAGE_CONTROLLER && hci_ready());
+    return stage == STAGE_IMAGE || stage == STAGE_SETTINGS ||
+           (stage == STAGE_CONTROLLER && hci_ready());
 }

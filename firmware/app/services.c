@@ -26,24 +26,31 @@
 
 /* 128-bit UUIDs, least significant byte first. */
 /* 8D53DC1D-1DB7-4CD3-868B-8A527460AA84 and DA2E7828-FBCE-4E01-AE9E-261174997C48: SMP. */
-#define SMP_SERVICE 0x84, 0xAA, 0x60, 0x74, 0x52, 0x8A, 0x8B, 0x86, 0xD3, 0x4C, 0xB7, 0x1D, 0x1D, 0xDC, 0x53, 0x8D
-#define SMP_CHARACTERISTIC                                                                                        \
+#define SMP_SERVICE                                                                                \
+    0x84, 0xAA, 0x60, 0x74, 0x52, 0x8A, 0x8B, 0x86, 0xD3, 0x4C, 0xB7, 0x1D, 0x1D, 0xDC, 0x53, 0x8D
+#define SMP_CHARACTERISTIC                                                                         \
     0x48, 0x7C, 0x99, 0x74, 0x11, 0x26, 0x9E, 0xAE, 0x01, 0x4E, 0xCE, 0xFB, 0x28, 0x78, 0x2E, 0xDA
-/* 3AF0xxxx-1F3A-4543-A5A7-1694BB44B848: this project's throughput sink; 0001 service, 0002 data, 0003 counter. */
-#define SINK_UUID(number)                                                                                         \
-    0x48, 0xB8, 0x44, 0xBB, 0x94, 0x16, 0xA7, 0xA5, 0x43, 0x45, 0x3A, 0x1F, (number), 0x00, 0xF0, 0x3A
+/* 3AF0xxxx-1F3A-4543-A5A7-1694BB44B848: this project's throughput sink; 0001 service, 0002 data,
+ * 0003 counter. */
+#define SINK_UUID(number)                                                                          \
+    0x48, 0xB8, 0x44, 0xBB, 0x94, 0x16, 0xA7, 0xA5, 0x43, 0x45, 0x3A, 0x1F, (number), 0x00, 0xF0,  \
+        0x3A
 
 #define LE16(value) (value) & 0xFF, (value) >> 8
 #define VALUE(bytes) .kind = GATT_CONSTANT, .value = (bytes), .length = sizeof(bytes)
-#define TEXT(text) .kind = GATT_CONSTANT, .value = (const uint8_t *)(text), .length = sizeof(text) - 1
+#define TEXT(text)                                                                                 \
+    .kind = GATT_CONSTANT, .value = (const uint8_t *)(text), .length = sizeof(text) - 1
 #define SERVICE(bytes) {.type = {LE16(GATT_PRIMARY_SERVICE)}, .type_length = 2, VALUE(bytes)}
 #define DECLARATION(bytes) {.type = {LE16(GATT_CHARACTERISTIC)}, .type_length = 2, VALUE(bytes)}
-#define CONFIGURATION {.type = {LE16(GATT_CLIENT_CONFIGURATION)}, .type_length = 2, .kind = GATT_CONFIGURATION}
+#define CONFIGURATION                                                                              \
+    {.type = {LE16(GATT_CLIENT_CONFIGURATION)}, .type_length = 2, .kind = GATT_CONFIGURATION}
 #define TYPE(number) .type = {LE16(number)}, .type_length = 2
 #define LONG_TYPE(...) .type = {__VA_ARGS__}, .type_length = 16
 
-/* A characteristic declaration's value: properties, handle of the value, UUID (Part G, section 3.3.1). */
-#define DECLARE(name, properties, handle, ...) static const uint8_t name[] = {(properties), LE16(handle), __VA_ARGS__}
+/* A characteristic declaration's value: properties, handle of the value, UUID (Part G,
+ * section 3.3.1). */
+#define DECLARE(name, properties, handle, ...)                                                     \
+    static const uint8_t name[] = {(properties), LE16(handle), __VA_ARGS__}
 
 const uint8_t services_smp_uuid[16] = {SMP_SERVICE};
 
@@ -60,9 +67,10 @@ DECLARE(declare_manufacturer, GATT_PROPERTY_READ, 9, LE16(MANUFACTURER_NAME));
 DECLARE(declare_model, GATT_PROPERTY_READ, 11, LE16(MODEL_NUMBER));
 DECLARE(declare_firmware, GATT_PROPERTY_READ, 13, LE16(FIRMWARE_REVISION));
 DECLARE(declare_hardware, GATT_PROPERTY_READ, 15, LE16(HARDWARE_REVISION));
-DECLARE(declare_battery, GATT_PROPERTY_READ | GATT_PROPERTY_NOTIFY, SERVICES_BATTERY_HANDLE, LE16(BATTERY_LEVEL));
-DECLARE(declare_smp, GATT_PROPERTY_WRITE_WITHOUT_RESPONSE | GATT_PROPERTY_NOTIFY, SERVICES_SMP_HANDLE,
-        SMP_CHARACTERISTIC);
+DECLARE(declare_battery, GATT_PROPERTY_READ | GATT_PROPERTY_NOTIFY, SERVICES_BATTERY_HANDLE,
+        LE16(BATTERY_LEVEL));
+DECLARE(declare_smp, GATT_PROPERTY_WRITE_WITHOUT_RESPONSE | GATT_PROPERTY_NOTIFY,
+        SERVICES_SMP_HANDLE, SMP_CHARACTERISTIC);
 DECLARE(declare_sink, GATT_PROPERTY_WRITE_WITHOUT_RESPONSE | GATT_PROPERTY_WRITE, 26, SINK_UUID(2));
 DECLARE(declare_counter, GATT_PROPERTY_READ | GATT_PROPERTY_WRITE, 28, SINK_UUID(3));
 
@@ -149,7 +157,8 @@ const struct gatt_attribute gatt_table[] = {
     /* 25 */ DECLARATION(declare_sink),
     /* 26 */ {LONG_TYPE(SINK_UUID(2)), .kind = GATT_DYNAMIC, .write = write_sink},
     /* 27 */ DECLARATION(declare_counter),
-    /* 28 */ {LONG_TYPE(SINK_UUID(3)), .kind = GATT_DYNAMIC, .read = read_counter, .write = write_counter},
+    /* 28 */
+    {LONG_TYPE(SINK_UUID(3)), .kind = GATT_DYNAMIC, .read = read_counter, .write = write_counter},
 };
 
 const uint16_t gatt_table_length = sizeof(gatt_table) / sizeof(gatt_table[0]);

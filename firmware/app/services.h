@@ -1,4 +1,5 @@
-/* The device's GATT services: GAP, GATT, Device Information, Battery, SMP, and a throughput sink. */
+/* The device's GATT services: GAP, GATT, Device Information, Battery, SMP, and a throughput sink.
+ */
 #ifndef APP_SERVICES_H
 #define APP_SERVICES_H
 

@@ -77,7 +77,8 @@ static bool read_image(uint32_t address, uint32_t end, struct slot_image *image)
     header_size = get_le16(&header[8]);
     protected_size = get_le16(&header[10]);
     payload_size = get_le32(&header[12]);
-    if (header_size < HEADER_SIZE || payload_size > room || header_size + protected_size > room - payload_size) {
+    if (header_size < HEADER_SIZE || payload_size > room ||
+        header_size + protected_size > room - payload_size) {
         return false;
     }
     image->address = address;
@@ -95,8 +96,10 @@ bool slot_read(uint32_t slot, struct slot_image *image) {
     if (slot == 0) {
         return read_image(FLASH_MAP_PRIMARY_START, slot_end(0), image);
     }
-    /* An update lies from the second page on; after a swap the former image lies at the first (swap-offset). */
-    return read_image(FLASH_MAP_SECONDARY_START + FLASH_MAP_SECONDARY_UPDATE_OFFSET, slot_end(1), image) ||
+    /* An update lies from the second page on; after a swap the former image lies at the first
+     * (swap-offset). */
+    return read_image(FLASH_MAP_SECONDARY_START + FLASH_MAP_SECONDARY_UPDATE_OFFSET, slot_end(1),
+                      image) ||
            read_image(FLASH_MAP_SECONDARY_START, slot_end(1), image);
 }
 
@@ -111,7 +114,8 @@ bool slot_image_is_intact(const struct slot_image *image) {
 }
 
 static bool magic_is_good(uint32_t slot) {
-    return memcmp(flash_at(slot_end(slot) - TRAILER_MAGIC), trailer_magic, sizeof(trailer_magic)) == 0;
+    return memcmp(flash_at(slot_end(slot) - TRAILER_MAGIC), trailer_magic, sizeof(trailer_magic)) ==
+           0;
 }
 
 static bool flag_is_set(uint32_t slot, uint32_t field) {
@@ -122,7 +126,8 @@ enum slot_swap slot_next_swap(void) {
     if (magic_is_good(1)) {
         return flag_is_set(1, TRAILER_IMAGE_OK) ? SLOT_SWAP_PERMANENT : SLOT_SWAP_TEST;
     }
-    if (magic_is_good(0) && flag_is_set(0, TRAILER_COPY_DONE) && !flag_is_set(0, TRAILER_IMAGE_OK)) {
+    if (magic_is_good(0) && flag_is_set(0, TRAILER_COPY_DONE) &&
+        !flag_is_set(0, TRAILER_IMAGE_OK)) {
         return SLOT_SWAP_REVERT;
     }
     return SLOT_SWAP_NONE;
@@ -139,7 +144,8 @@ enum flash_result slot_set_pending(bool permanent) {
 
     /* A test that is made permanent keeps its swap_info: image_ok decides. */
     if (!magic_is_good(1)) {
-        result = write_field(1, TRAILER_SWAP_INFO, permanent ? SWAP_INFO_PERMANENT : SWAP_INFO_TEST);
+        result =
+            write_field(1, TRAILER_SWAP_INFO, permanent ? SWAP_INFO_PERMANENT : SWAP_INFO_TEST);
     }
     if (result == FLASH_OK && permanent) {
         result = write_field(1, TRAILER_IMAGE_OK, FLAG_SET);

@@ -1,5 +1,6 @@
-/* The image slots: what MCUboot-format images they hold, and the trailers by which application and bootloader agree on the
- * next start (MCUboot docs/design.md, "Image format" and "Image trailer"; write alignment 8). */
+/* The image slots: what MCUboot-format images they hold, and the trailers by which application and
+ * bootloader agree on the next start (MCUboot docs/design.md, "Image format" and "Image trailer";
+ * write alignment 8). */
 #ifndef APP_SLOTS_H
 #define APP_SLOTS_H
 
@@ -26,7 +27,8 @@ enum slot_swap { SLOT_SWAP_NONE, SLOT_SWAP_TEST, SLOT_SWAP_PERMANENT, SLOT_SWAP_
 /* Reads the image of a slot. Returns false where there is none that makes sense. */
 bool slot_read(uint32_t slot, struct slot_image *image);
 
-/* Whether the content of an image still has the SHA-256 its TLV says. Takes about 1 ms a kilobyte. */
+/* Whether the content of an image still has the SHA-256 its TLV says. Takes about 1 ms a kilobyte.
+ */
 bool slot_image_is_intact(const struct slot_image *image);
 
 enum slot_swap slot_next_swap(void);

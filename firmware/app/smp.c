@@ -26,7 +26,8 @@ static smp_handler find_group(uint16_t group) {
     }
 }
 
-/* Version 1 knows only the protocol's codes: the groups' are translated to the nearest, as Zephyr's groups do. */
+/* Version 1 knows only the protocol's codes: the groups' are translated to the nearest, as Zephyr's
+ * groups do. */
 static uint16_t version_1_code(const struct smp_error *error) {
     if (error->kind == SMP_PROTOCOL) {
         return error->code;
@@ -35,7 +36,8 @@ static uint16_t version_1_code(const struct smp_error *error) {
         return SMP_ERROR_BAD_STATE;
     }
     if (error->group == SMP_GROUP_OS) {
-        return error->code == OS_ERROR_QUERY_YIELDS_NO_ANSWER ? SMP_ERROR_NO_ENTRY : SMP_ERROR_UNKNOWN;
+        return error->code == OS_ERROR_QUERY_YIELDS_NO_ANSWER ? SMP_ERROR_NO_ENTRY
+                                                              : SMP_ERROR_UNKNOWN;
     }
     switch (error->code) {
     case IMAGE_ERROR_HASH_NOT_FOUND:
@@ -79,11 +81,12 @@ static size_t finish(const uint8_t *header, uint8_t version, size_t payload, uin
     return SMP_HEADER + payload;
 }
 
-static size_t refuse(const uint8_t *header, uint8_t version, const struct smp_error *error, uint8_t *answer,
-                     size_t room) {
+static size_t refuse(const uint8_t *header, uint8_t version, const struct smp_error *error,
+                     uint8_t *answer, size_t room) {
     ZCBOR_STATE_E(out, 3, &answer[SMP_HEADER], room - SMP_HEADER, 0);
 
-    if (!zcbor_map_start_encode(out, 2) || !put_error(out, error, version) || !zcbor_map_end_encode(out, 2)) {
+    if (!zcbor_map_start_encode(out, 2) || !put_error(out, error, version) ||
+        !zcbor_map_end_encode(out, 2)) {
         return 0;
     }
     return finish(header, version, (size_t)(out->payload - &answer[SMP_HEADER]), answer);
@@ -103,7 +106,8 @@ size_t smp_message_length(const uint8_t header[SMP_HEADER]) {
     return SMP_HEADER + get_be16(&header[2]);
 }
 
-size_t smp_process(const uint8_t *message, size_t length, uint8_t *answer, size_t room, bool *again) {
+size_t smp_process(const uint8_t *message, size_t length, uint8_t *answer, size_t room,
+                   bool *again) {
     uint8_t version;
     smp_handler handler;
     struct smp_request request;

@@ -1,4 +1,5 @@
-/* Simple Management Protocol server: one request in, one answer out (Zephyr documentation, "SMP Protocol Specification"). */
+/* Simple Management Protocol server: one request in, one answer out (Zephyr documentation, "SMP
+ * Protocol Specification"). */
 #ifndef APP_SMP_H
 #define APP_SMP_H
 
@@ -11,8 +12,8 @@
 
 #define SMP_HEADER 8u
 
-/* What a client may send at once, as "MCUmgr parameters" tells it: bytes of a message with its header, and messages under
- * way at the same time. Nordic's speed-up configuration. */
+/* What a client may send at once, as "MCUmgr parameters" tells it: bytes of a message with its
+ * header, and messages under way at the same time. Nordic's speed-up configuration. */
 #define SMP_BUFFER_SIZE 2475u
 #define SMP_BUFFER_COUNT 4u
 
@@ -39,10 +40,12 @@ struct smp_error smp_image_handle(const struct smp_request *request, zcbor_state
 /* Bytes of the whole message whose header is at `header`. */
 size_t smp_message_length(const uint8_t header[SMP_HEADER]);
 
-/* Answers a message that is complete: `length` is smp_message_length(). Returns the answer's length, 0 for no answer, and sets
- * `*again` when it has to be called again with the same message before there is one. `room` is at least
- * SMP_ANSWER_SIZE. */
-size_t smp_process(const uint8_t *message, size_t length, uint8_t *answer, size_t room, bool *again);
+/* Answers a message that is complete: `length` is smp_message_length(). Returns the answer's
+ * length, 0 for no answer, and sets
+ * `*again` when it has to be called again with the same message before there is one. `room` is at
+ * least SMP_ANSWER_SIZE. */
+size_t smp_process(const uint8_t *message, size_t length, uint8_t *answer, size_t room,
+                   bool *again);
 
 /* To be called instead of that where the client has gone in the meantime. */
 void smp_abandon(void);
@@ -50,7 +53,8 @@ void smp_abandon(void);
 /* The answer to a message longer than SMP_BUFFER_SIZE, of which only the header was kept. */
 size_t smp_refuse_size(const uint8_t header[SMP_HEADER], uint8_t *answer, size_t room);
 
-/* True once a client has asked for a reset and been answered; for the main loop, which carries it out. */
+/* True once a client has asked for a reset and been answered; for the main loop, which carries it
+ * out. */
 bool smp_reset_wanted(void);
 
 #endif

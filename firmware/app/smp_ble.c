@@ -135,7 +135,8 @@ void smp_ble_poll(void) {
     } else if (queued != taken) {
         const struct message *message = &messages[taken % SMP_BUFFER_COUNT];
 
-        answer_length = smp_process(message->bytes, message->length, answer, sizeof(answer), &unfinished);
+        answer_length =
+            smp_process(message->bytes, message->length, answer, sizeof(answer), &unfinished);
         if (!unfinished) {
             taken++;
         }

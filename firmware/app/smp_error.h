@@ -1,4 +1,5 @@
-/* Errors of SMP answers (Zephyr documentation, "MCUmgr SMP protocol specification" and the groups' pages). */
+/* Errors of SMP answers (Zephyr documentation, "MCUmgr SMP protocol specification" and the groups'
+ * pages). */
 #ifndef APP_SMP_ERROR_H
 #define APP_SMP_ERROR_H
 
@@ -43,7 +44,8 @@
 
 /* Codes of the device group. */
 #define DEVICE_ERROR_BATTERY_LOW 2 /* below the upload minimum */
-#define DEVICE_ERROR_SUPPLY_LOW 3  /* the supply warns of a power failure: nothing is written until it recovers */
+#define DEVICE_ERROR_SUPPLY_LOW                                                                    \
+    3 /* the supply warns of a power failure: nothing is written until it recovers */
 
 enum smp_error_kind {
     SMP_OK,

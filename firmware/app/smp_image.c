@@ -37,16 +37,18 @@ static bool put_slot(zcbor_state_t *out, uint32_t slot) {
         return true; /* an empty slot is not listed */
     }
     text_version(version, &image.version);
-    return zcbor_map_start_encode(out, 10) && zcbor_tstr_put_lit(out, "image") && zcbor_uint32_put(out, 0) &&
-           zcbor_tstr_put_lit(out, "slot") && zcbor_uint32_put(out, slot) &&
-           zcbor_tstr_put_lit(out, "version") && zcbor_tstr_put_term(out, version, sizeof(version)) &&
-           (!image.has_hash ||
-            (zcbor_tstr_put_lit(out, "hash") && zcbor_bstr_encode_ptr(out, (const char *)image.hash, 32))) &&
+    return zcbor_map_start_encode(out, 10) && zcbor_tstr_put_lit(out, "image") &&
+           zcbor_uint32_put(out, 0) && zcbor_tstr_put_lit(out, "slot") &&
+           zcbor_uint32_put(out, slot) && zcbor_tstr_put_lit(out, "version") &&
+           zcbor_tstr_put_term(out, version, sizeof(version)) &&
+           (!image.has_hash || (zcbor_tstr_put_lit(out, "hash") &&
+                                zcbor_bstr_encode_ptr(out, (const char *)image.hash, 32))) &&
            put_flag(out, "bootable", image.bootable) && put_flag(out, "pending", pending) &&
            /* While a test runs, what is confirmed is the image to go back to. */
            put_flag(out, "confirmed", (slot == 0) == (swap != SLOT_SWAP_REVERT) && !pending) &&
            put_flag(out, "active", slot == 0) &&
-           put_flag(out, "permanent", pending && swap == SLOT_SWAP_PERMANENT) && zcbor_map_end_encode(out, 10);
+           put_flag(out, "permanent", pending && swap == SLOT_SWAP_PERMANENT) &&
+           zcbor_map_end_encode(out, 10);
 }
 
 static struct smp_error put_state(zcbor_state_t *out) {
@@ -55,7 +57,9 @@ static struct smp_error put_state(zcbor_state_t *out) {
     for (uint32_t slot = 0; slot < SLOTS; slot++) {
         encoded = encoded && put_slot(out, slot);
     }
-    return encoded && zcbor_list_end_encode(out, SLOTS) ? smp_ok() : smp_protocol_error(SMP_ERROR_MESSAGE_SIZE);
+    return encoded && zcbor_list_end_encode(out, SLOTS)
+               ? smp_ok()
+               : smp_protocol_error(SMP_ERROR_MESSAGE_SIZE);
 }
 
 static struct smp_error confirm_running(void) {
@@ -115,12 +119,16 @@ static struct smp_error upload(const struct smp_request *request, zcbor_state_t 
     struct upload_answer answer;
     struct smp_error error;
     struct cbor_field fields[] = {
-        {"off", CBOR_UNSIGNED, &chunk.offset, false}, {"len", CBOR_UNSIGNED, &chunk.length, false},
-        {"image", CBOR_UNSIGNED, &chunk.image, false}, {"upgrade", CBOR_BOOLEAN, &chunk.upgrade, false},
-        {"data", CBOR_BYTES, &data, false},           {"sha", CBOR_BYTES, &sha, false},
+        {"off", CBOR_UNSIGNED, &chunk.offset, false},
+        {"len", CBOR_UNSIGNED, &chunk.length, false},
+        {"image", CBOR_UNSIGNED, &chunk.image, false},
+        {"upgrade", CBOR_BOOLEAN, &chunk.upgrade, false},
+        {"data", CBOR_BYTES, &data, false},
+        {"sha", CBOR_BYTES, &sha, false},
     };
 
-    if (!cbor_read_map(request->payload, request->payload_length, fields, sizeof(fields) / sizeof(fields[0]))) {
+    if (!cbor_read_map(request->payload, request->payload_length, fields,
+                       sizeof(fields) / sizeof(fields[0]))) {
         return smp_protocol_error(SMP_ERROR_INVALID);
     }
     chunk.data = data.value;

@@ -35,16 +35,18 @@ static struct smp_error reset(const struct smp_request *request) {
 
 static struct smp_error parameters(zcbor_state_t *out) {
     return answered(zcbor_tstr_put_lit(out, "buf_size") && zcbor_uint32_put(out, SMP_BUFFER_SIZE) &&
-                    zcbor_tstr_put_lit(out, "buf_count") && zcbor_uint32_put(out, SMP_BUFFER_COUNT));
+                    zcbor_tstr_put_lit(out, "buf_count") &&
+                    zcbor_uint32_put(out, SMP_BUFFER_COUNT));
 }
 
 static bool is_mode(const struct zcbor_string *query) {
-    return query->len == 4 && query->value[0] == 'm' && query->value[1] == 'o' && query->value[2] == 'd' &&
-           query->value[3] == 'e';
+    return query->len == 4 && query->value[0] == 'm' && query->value[1] == 'o' &&
+           query->value[2] == 'd' && query->value[3] == 'e';
 }
 
 /* The name is the contract clients know: MCUboot's image format, trailers and swap by offset. */
-static struct smp_error bootloader_information(const struct smp_request *request, zcbor_state_t *out) {
+static struct smp_error bootloader_information(const struct smp_request *request,
+                                               zcbor_state_t *out) {
     struct zcbor_string query;
     struct cbor_field fields[] = {{"query", CBOR_TEXT, &query, false}};
 
@@ -52,12 +54,14 @@ static struct smp_error bootloader_information(const struct smp_request *request
         return smp_protocol_error(SMP_ERROR_INVALID);
     }
     if (!fields[0].found) {
-        return answered(zcbor_tstr_put_lit(out, "bootloader") && zcbor_tstr_put_lit(out, "MCUboot"));
+        return answered(zcbor_tstr_put_lit(out, "bootloader") &&
+                        zcbor_tstr_put_lit(out, "MCUboot"));
     }
     if (!is_mode(&query)) {
         return smp_group_error(SMP_GROUP_OS, OS_ERROR_QUERY_YIELDS_NO_ANSWER);
     }
-    return answered(zcbor_tstr_put_lit(out, "mode") && zcbor_uint32_put(out, MODE_SWAP_USING_OFFSET) &&
+    return answered(zcbor_tstr_put_lit(out, "mode") &&
+                    zcbor_uint32_put(out, MODE_SWAP_USING_OFFSET) &&
                     zcbor_tstr_put_lit(out, "no-downgrade") && zcbor_bool_put(out, true));
 }
 

@@ -7,8 +7,8 @@
 #include "soc/uarte.h"
 #include "terminal.h"
 
-/* A message travels as length (2, big-endian, of message and CRC), message, CRC-16/XMODEM (2), in base64, cut into lines. The
- * first line starts with 06 09, the others with 04 14. */
+/* A message travels as length (2, big-endian, of message and CRC), message, CRC-16/XMODEM (2), in
+ * base64, cut into lines. The first line starts with 06 09, the others with 04 14. */
 #define FRAME_FIRST_1 0x06
 #define FRAME_FIRST_2 0x09
 #define FRAME_NEXT_1 0x04
@@ -155,7 +155,9 @@ static void take(uint8_t character) {
     }
     switch (line) {
     case LINE_START:
-        line = character == FRAME_FIRST_1 ? LINE_FIRST : character == FRAME_NEXT_1 ? LINE_NEXT : LINE_TEXT;
+        line = character == FRAME_FIRST_1  ? LINE_FIRST
+               : character == FRAME_NEXT_1 ? LINE_NEXT
+                                           : LINE_TEXT;
         return;
     case LINE_FIRST:
         line = LINE_TEXT;
@@ -178,7 +180,8 @@ static void take(uint8_t character) {
 }
 
 static size_t encode_base64(const uint8_t *data, size_t length, char *to) {
-    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     size_t at = 0;
 
     for (size_t i = 0; i < length; i += 3) {
@@ -203,7 +206,8 @@ static void send_answer(void) {
     char text[2 + LINE_BYTES / 3 * 4 + 1];
 
     while (answer_sent < answer_length) {
-        size_t part = answer_length - answer_sent < LINE_BYTES ? answer_length - answer_sent : LINE_BYTES;
+        size_t part =
+            answer_length - answer_sent < LINE_BYTES ? answer_length - answer_sent : LINE_BYTES;
         size_t length = 2;
 
         text[0] = answer_sent == 0 ? FRAME_FIRST_1 : FRAME_NEXT_1;
@@ -221,7 +225,8 @@ static void send_answer(void) {
 static void process(void) {
     size_t length = ((size_t)frame[0] << 8 | frame[1]) - CRC_SIZE;
     bool again;
-    size_t size = smp_process(&frame[LENGTH_SIZE], length, &answer[LENGTH_SIZE], SMP_ANSWER_SIZE, &again);
+    size_t size =
+        smp_process(&frame[LENGTH_SIZE], length, &answer[LENGTH_SIZE], SMP_ANSWER_SIZE, &again);
     uint16_t crc;
 
     if (again) {
@@ -266,5 +271,6 @@ void smp_serial_poll(void) {
 }
 
 bool smp_serial_has_work(void) {
-    return (complete && answer_length == 0) || (answer_length == 0 && uarte_has_input(UARTE_CONSOLE));
+    return (complete && answer_length == 0) ||
+           (answer_length == 0 && uarte_has_input(UARTE_CONSOLE));
 }

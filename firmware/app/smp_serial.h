@@ -1,4 +1,5 @@
-/* SMP over the console (Zephyr documentation, "SMP transport specification", "UART/serial and USB CDC-ACM"). */
+/* SMP over the console (Zephyr documentation, "SMP transport specification", "UART/serial and USB
+ * CDC-ACM"). */
 #ifndef APP_SMP_SERIAL_H
 #define APP_SMP_SERIAL_H
 

@@ -1,4 +1,5 @@
-/* What goes out on the console: whole lines, queued and sent by DMA, so that log text and protocol frames never mix. */
+/* What goes out on the console: whole lines, queued and sent by DMA, so that log text and protocol
+ * frames never mix. */
 #ifndef APP_TERMINAL_H
 #define APP_TERMINAL_H
 
@@ -8,7 +9,8 @@
 /* Opens the console port. */
 void terminal_open(void);
 
-/* Queues a line with its end. Returns false, and queues nothing, where there is no room for all of it. */
+/* Queues a line with its end. Returns false, and queues nothing, where there is no room for all of
+ * it. */
 bool terminal_put(const char *line, size_t length);
 
 /* Keeps the port busy. To be called whenever the main loop is awake. */

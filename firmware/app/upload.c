@@ -48,7 +48,8 @@ static struct smp_error check_battery(void) {
                                    : smp_group_error(SMP_GROUP_DEVICE, DEVICE_ERROR_BATTERY_LOW);
 }
 
-/* The secondary slot is taken while it holds what the next start needs: a pending update, or the image to go back to. */
+/* The secondary slot is taken while it holds what the next start needs: a pending update, or the
+ * image to go back to. */
 static bool slot_is_taken(void) {
     return slot_next_swap() != SLOT_SWAP_NONE;
 }
@@ -78,8 +79,8 @@ void upload_init(void) {
     if (!resume_load(&resume)) {
         return;
     }
-    if (resume.length < HEADER_SIZE || resume.length > FLASH_MAP_IMAGE_SIZE_MAX || slot_is_taken() ||
-        resume.pages_done > resume.length / FLASH_MAP_PAGE_SIZE ||
+    if (resume.length < HEADER_SIZE || resume.length > FLASH_MAP_IMAGE_SIZE_MAX ||
+        slot_is_taken() || resume.pages_done > resume.length / FLASH_MAP_PAGE_SIZE ||
         (resume.pages_done > 0 && get_le32((const uint8_t *)(uintptr_t)BASE) != HEADER_MAGIC)) {
         /* The slot was changed by other means, a programmer for example. */
         (void)resume_forget();
@@ -139,14 +140,16 @@ static struct smp_error check_first(const struct upload_request *request) {
     version.minor = request->data[HEADER_VERSION + 1];
     version.revision = get_le16(&request->data[HEADER_VERSION + 2]);
     version.build = get_le32(&request->data[HEADER_VERSION + 4]);
-    if (request->upgrade && slot_read(0, &running) && !slot_version_is_greater(&version, &running.version)) {
+    if (request->upgrade && slot_read(0, &running) &&
+        !slot_version_is_greater(&version, &running.version)) {
         return image_error(IMAGE_ERROR_CURRENT_VERSION_IS_NEWER);
     }
     return smp_ok();
 }
 
-/* The order matters for a cut at any point: first the record that names the new upload, then the slot is touched. The
- * trailer and the former image's header go at once, so that nothing half old, half new can be taken for an image. */
+/* The order matters for a cut at any point: first the record that names the new upload, then the
+ * slot is touched. The trailer and the former image's header go at once, so that nothing half old,
+ * half new can be taken for an image. */
 static struct smp_error begin(const struct upload_request *request) {
     struct resume resume = {.image = request->image, .length = request->length};
     struct smp_error error;
@@ -180,7 +183,8 @@ static struct smp_error begin(const struct upload_request *request) {
     return smp_ok();
 }
 
-/* Programs bytes at state.offset. What was programmed before an error is counted, so that the client goes on from there. */
+/* Programs bytes at state.offset. What was programmed before an error is counted, so that the
+ * client goes on from there. */
 static struct smp_error append(const uint8_t *data, uint32_t length) {
     static uint32_t stage_words[STAGE_SIZE / 4];
     uint8_t *stage = (uint8_t *)stage_words;
@@ -225,7 +229,8 @@ static struct smp_error append(const uint8_t *data, uint32_t length) {
         data += take;
         length -= take;
         if (state.offset % FLASH_MAP_PAGE_SIZE == 0) {
-            (void)resume_advance(state.offset / FLASH_MAP_PAGE_SIZE); /* without the mark a resume starts earlier */
+            (void)resume_advance(
+                state.offset / FLASH_MAP_PAGE_SIZE); /* without the mark a resume starts earlier */
         }
     }
     return smp_ok();
@@ -233,7 +238,8 @@ static struct smp_error append(const uint8_t *data, uint32_t length) {
 
 static void finish(struct upload_answer *answer) {
     state.active = false;
-    (void)resume_forget(); /* where this fails, the next start finds a complete upload and ends up here again */
+    (void)resume_forget(); /* where this fails, the next start finds a complete upload and ends up
+                              here again */
     if (state.sha_length == sizeof(state.sha)) {
         answer->checked = true;
         answer->match = content_matches(state.length, state.sha);

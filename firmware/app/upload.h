@@ -1,4 +1,5 @@
-/* Receiving an update into the secondary slot: pages are erased as they are reached, the state survives a reboot. */
+/* Receiving an update into the secondary slot: pages are erased as they are reached, the state
+ * survives a reboot. */
 #ifndef APP_UPLOAD_H
 #define APP_UPLOAD_H
 
@@ -31,14 +32,15 @@ void upload_init(void);
 
 struct smp_error upload_chunk(const struct upload_request *request, struct upload_answer *answer);
 
-/* Erases the secondary slot, one page a call, so that the caller can do other things in between. `*done` tells when it is
- * complete. */
+/* Erases the secondary slot, one page a call, so that the caller can do other things in between.
+ * `*done` tells when it is complete. */
 struct smp_error upload_erase(bool *done);
 
 /* Whether an erase has begun and is not complete. */
 bool upload_is_erasing(void);
 
-/* Ends an erase whose client has gone: nobody calls upload_erase() again, and uploads would be refused for good. */
+/* Ends an erase whose client has gone: nobody calls upload_erase() again, and uploads would be
+ * refused for good. */
 void upload_abandon_erase(void);
 
 #endif

@@ -51,7 +51,8 @@ static bool has_type(const struct gatt_attribute *attribute, uint16_t type) {
 
 static bool has_uuid(const struct gatt_attribute *attribute, const uint8_t *uuid, uint16_t length) {
     /* A 16-bit UUID may be asked for in its 128-bit form: Vol 3, Part B, section 2.5.1. */
-    static const uint8_t base[12] = {0xFB, 0x34, 0x9B, 0x5F, 0x80, 0x00, 0x00, 0x80, 0x00, 0x10, 0x00, 0x00};
+    static const uint8_t base[12] = {0xFB, 0x34, 0x9B, 0x5F, 0x80, 0x00,
+                                     0x00, 0x80, 0x00, 0x10, 0x00, 0x00};
 
     if (attribute->type_length == length) {
         return memcmp(attribute->type, uuid, length) == 0;
@@ -60,7 +61,8 @@ static bool has_uuid(const struct gatt_attribute *attribute, const uint8_t *uuid
            memcmp(&uuid[12], attribute->type, 2) == 0 && uuid[14] == 0 && uuid[15] == 0;
 }
 
-/* The place of an attribute's client configuration, counted from the table's start; -1 for another attribute. */
+/* The place of an attribute's client configuration, counted from the table's start; -1 for another
+ * attribute. */
 static int configuration_index(uint16_t handle) {
     int index = -1;
 
@@ -137,8 +139,8 @@ static uint8_t write_value(uint16_t handle, const uint8_t *value, uint16_t lengt
     return attribute->write(value, length);
 }
 
-/* The last handle of the service that starts at `handle`. The last service of the table ends with the table; 0xFFFF would
- * invite clients to search further. */
+/* The last handle of the service that starts at `handle`. The last service of the table ends with
+ * the table; 0xFFFF would invite clients to search further. */
 static uint16_t group_end(uint16_t handle) {
     uint16_t end = handle;
 
@@ -148,7 +150,8 @@ static uint16_t group_end(uint16_t handle) {
     return end;
 }
 
-/* Reads the handle range that starts most requests. Sends the error and returns false where it is not valid. */
+/* Reads the handle range that starts most requests. Sends the error and returns false where it is
+ * not valid. */
 static bool get_range(const uint8_t *pdu, struct range *range) {
     range->first = get_le16(&pdu[1]);
     range->last = get_le16(&pdu[3]);
@@ -249,7 +252,8 @@ static void read_by_type(const uint8_t *pdu, uint16_t length, bool group) {
     for (uint32_t handle = range.first; handle <= range.last; handle++) {
         const uint8_t *value;
         uint16_t value_length;
-        uint16_t longest = (uint16_t)(mtu - 2 - prefix < 255 - prefix ? mtu - 2 - prefix : 255 - prefix);
+        uint16_t longest =
+            (uint16_t)(mtu - 2 - prefix < 255 - prefix ? mtu - 2 - prefix : 255 - prefix);
         uint8_t code;
 
         if (!has_uuid(&gatt_table[handle - 1], &pdu[5], (uint16_t)(length - 5))) {
@@ -289,8 +293,8 @@ static void read_by_type(const uint8_t *pdu, uint16_t length, bool group) {
 }
 
 static void read_by_group_type(const uint8_t *pdu, uint16_t length) {
-    struct gatt_attribute service = {.type = {GATT_PRIMARY_SERVICE & 0xFF, GATT_PRIMARY_SERVICE >> 8},
-                                     .type_length = 2};
+    struct gatt_attribute service = {
+        .type = {GATT_PRIMARY_SERVICE & 0xFF, GATT_PRIMARY_SERVICE >> 8}, .type_length = 2};
     struct range range;
 
     if (!has_uuid(&service, &pdu[5], (uint16_t)(length - 5))) {
@@ -398,8 +402,8 @@ void att_receive(const uint8_t *pdu, uint16_t length) {
         write(pdu, length);
         return;
     default:
-        /* Unknown commands, responses and confirmations are ignored; every other request is refused: sections 3.3 and
-         * 3.4.1.1. Requests have even opcodes. */
+        /* Unknown commands, responses and confirmations are ignored; every other request is
+         * refused: sections 3.3 and 3.4.1.1. Requests have even opcodes. */
         if ((pdu[0] & COMMAND_FLAG) == 0 && (pdu[0] & 1) == 0 && pdu[0] != CONFIRMATION) {
             send_error(pdu[0], 0, ATT_REQUEST_NOT_SUPPORTED);
         }

@@ -29,8 +29,8 @@ uint16_t att_mtu(void);
 /* Whether the client has asked for notifications of the characteristic value at `handle`. */
 bool att_notifies(uint16_t handle);
 
-/* Queues a notification of at most att_mtu() - 3 bytes. Returns false when the client does not want it, there is no
- * room, or it is too long. */
+/* Queues a notification of at most att_mtu() - 3 bytes. Returns false when the client does not want
+ * it, there is no room, or it is too long. */
 bool att_notify(uint16_t handle, const uint8_t *value, uint16_t length);
 
 /* Back to the state of a new connection. */

@@ -1,5 +1,5 @@
-/* Little-endian fields of Bluetooth and MCUboot structures, read and written byte by byte, so that no structure
- * from outside is ever overlaid on memory. */
+/* Little-endian fields of Bluetooth and MCUboot structures, read and written byte by byte, so that
+ * no structure from outside is ever overlaid on memory. */
 #ifndef BLE_ENDIAN_H
 #define BLE_ENDIAN_H
 

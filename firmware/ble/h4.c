@@ -1,6 +1,7 @@
-/* Receiving is driven by the UART's interrupt with exact-length DMA: the type byte, then the header, then the payload,
- * so that a packet costs three interrupts and no byte is looked at twice. When no buffer is free nothing is armed: the
- * UART's RTS then stops the controller, which is the flow control that keeps the flash writer and the radio in step. */
+/* Receiving is driven by the UART's interrupt with exact-length DMA: the type byte, then the
+ * header, then the payload, so that a packet costs three interrupts and no byte is looked at twice.
+ * When no buffer is free nothing is armed: the UART's RTS then stops the controller, which is the
+ * flow control that keeps the flash writer and the radio in step. */
 #include "h4.h"
 
 #include "endian.h"
@@ -26,7 +27,8 @@ static struct h4_packet *current(void) {
     return &buffers[filled % BUFFERS];
 }
 
-/* Bytes of the header that follow a type byte; 0 for a type a controller never sends to this host. */
+/* Bytes of the header that follow a type byte; 0 for a type a controller never sends to this host.
+ */
 static uint16_t header_length(uint8_t type) {
     switch (type) {
     case H4_EVENT:
@@ -109,7 +111,8 @@ void h4_release(void) {
     if (filled == released) {
         return;
     }
-    /* With the UART's interrupt held off, or it could see the old count and stop while this sees it still running. */
+    /* With the UART's interrupt held off, or it could see the old count and stop while this sees it
+     * still running. */
     uarte_interrupt_disable(UARTE_HCI);
     released++;
     if (stage == STAGE_IDLE) {

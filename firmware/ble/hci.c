@@ -53,7 +53,8 @@
 #define DISCONNECT_MS 300u /* for the peer's acknowledgement: several connection intervals */
 #define CLOSE_MS 400u      /* all in all */
 #define NO_HANDLE 0xFFFF
-#define REASON_POWER_OFF 0x15 /* remote device terminated connection due to power off: Vol 1, Part F, section 2.21 */
+#define REASON_POWER_OFF                                                                           \
+    0x15 /* remote device terminated connection due to power off: Vol 1, Part F, section 2.21 */
 #define FEATURE_DATA_LENGTH 0x20 /* bit 5 of the LE features, Vol 6, Part B, section 4.6 */
 
 /* The start-up, one command after the other; each waits for the answer to the one before. */
@@ -131,15 +132,16 @@ static void advertise(void) {
 }
 
 static void take_step(void) {
-    /* Disconnection Complete, Command Complete and Status, Hardware Error, Number Of Completed Packets (always sent),
-     * LE Meta: section 7.3.1. */
+    /* Disconnection Complete, Command Complete and Status, Hardware Error, Number Of Completed
+     * Packets (always sent), LE Meta: section 7.3.1. */
     static const uint8_t event_mask[] = {0x10, 0xE0, 0, 0, 0, 0, 0, 0x20};
-    /* Connection Complete, Connection Update Complete, Long Term Key Request, Remote Connection Parameter Request, Data
-     * Length Change: section 7.8.1. */
+    /* Connection Complete, Connection Update Complete, Long Term Key Request, Remote Connection
+     * Parameter Request, Data Length Change: section 7.8.1. */
     static const uint8_t le_event_mask[] = {0x75, 0, 0, 0, 0, 0, 0, 0};
     static const uint8_t le_host[] = {1, 0};
     static const uint8_t data_length[] = {251, 0, 2120 & 0xFF, 2120 >> 8};
-    /* 30 to 50 ms, connectable undirected, own address random, all three channels: section 7.8.5. */
+    /* 30 to 50 ms, connectable undirected, own address random, all three channels: section 7.8.5.
+     */
     static const uint8_t parameters[] = {0x30, 0, 0x50, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 7, 0};
     uint8_t data[32] = {0};
 
@@ -278,7 +280,8 @@ static void command_answered(uint16_t opcode, const uint8_t *parameters, uint16_
     }
     if (step == STEP_READY) {
         /* The other refusals need no action: a controller that is out of step is reset by h4. */
-        restart_wanted |= opcode == LE_SET_ADVERTISING_ENABLE && !succeeded && connection == NO_HANDLE;
+        restart_wanted |=
+            opcode == LE_SET_ADVERTISING_ENABLE && !succeeded && connection == NO_HANDLE;
         return;
     }
     if (!succeeded && is_essential(opcode)) {
@@ -327,7 +330,8 @@ static void le_meta(const uint8_t *parameters, uint16_t length) {
         if (length < 11) {
             return;
         }
-        /* Handle, interval minimum and maximum, latency and timeout as asked for; no wish for the event length. */
+        /* Handle, interval minimum and maximum, latency and timeout as asked for; no wish for the
+         * event length. */
         memcpy(reply, &parameters[1], 10);
         memset(&reply[10], 0, 4);
         command(LE_REMOTE_PARAMETER_REPLY, reply, sizeof(reply));
@@ -410,7 +414,8 @@ static bool may_send_command(void) {
 static bool may_send_acl(void) {
     uint16_t length;
 
-    return connection != NO_HANDLE && acl_free > 0 && !h4_sending() && l2cap_queued(&length) != NULL;
+    return connection != NO_HANDLE && acl_free > 0 && !h4_sending() &&
+           l2cap_queued(&length) != NULL;
 }
 
 static void send_command(uint32_t now_ms) {
@@ -440,8 +445,9 @@ static void send_acl(void) {
         part = acl_length;
     }
     acl_packet[0] = H4_ACL;
-    put_le16(&acl_packet[1], (uint16_t)(connection |
-                                        (fragment_offset == 0 ? 0 : BOUNDARY_CONTINUING << BOUNDARY_SHIFT)));
+    put_le16(&acl_packet[1],
+             (uint16_t)(connection |
+                        (fragment_offset == 0 ? 0 : BOUNDARY_CONTINUING << BOUNDARY_SHIFT)));
     put_le16(&acl_packet[3], part);
     memcpy(&acl_packet[ACL_HEADER], &pdu[fragment_offset], part);
     if (!h4_send(acl_packet, (size_t)ACL_HEADER + part)) {

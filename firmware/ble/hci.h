@@ -1,5 +1,6 @@
-/* The host's side of the Host Controller Interface for one peripheral with one connection (Core Specification 5.4, Vol 4,
- * Part E): start-up of the controller, advertising, the connection, and ACL data with flow control. */
+/* The host's side of the Host Controller Interface for one peripheral with one connection (Core
+ * Specification 5.4, Vol 4, Part E): start-up of the controller, advertising, the connection, and
+ * ACL data with flow control. */
 #ifndef BLE_HCI_H
 #define BLE_HCI_H
 
@@ -16,14 +17,17 @@ struct hci_config {
 /* Opens the transport and starts to reset the controller. `config` must stay. */
 void hci_open(const struct hci_config *config);
 
-/* Does what there is to do: packets received, commands, ACL fragments. To be called whenever the main loop is awake. */
+/* Does what there is to do: packets received, commands, ACL fragments. To be called whenever the
+ * main loop is awake. */
 void hci_poll(uint32_t now_ms);
 
-/* Ends the link with a reason the peer is told, and then resets the controller, which stops all else it does. A controller is a chip of
- * its own: it would keep link and advertising alive while the processor restarts. hci_poll() carries it out. */
+/* Ends the link with a reason the peer is told, and then resets the controller, which stops all
+ * else it does. A controller is a chip of its own: it would keep link and advertising alive while
+ * the processor restarts. hci_poll() carries it out. */
 void hci_close(uint32_t now_ms);
 
-/* True when that is done, or half a second has not been enough: a controller that does not answer holds up no reset. */
+/* True when that is done, or half a second has not been enough: a controller that does not answer
+ * holds up no reset. */
 bool hci_closed(void);
 
 /* Whether hci_poll() has something to take or to send right now. */
@@ -34,7 +38,8 @@ bool hci_ready(void);
 
 bool hci_connected(void);
 
-/* Version information of the controller once ready: HCI version (Assigned Numbers) and company identifier. */
+/* Version information of the controller once ready: HCI version (Assigned Numbers) and company
+ * identifier. */
 uint8_t hci_controller_version(void);
 uint16_t hci_controller_company(void);
 

@@ -83,8 +83,8 @@ static void reject(uint8_t identifier, uint16_t reason, const uint8_t *data, uin
     (void)l2cap_send(L2CAP_CID_SIGNALLING, answer, (uint16_t)(SIGNALLING_HEADER + 2 + length));
 }
 
-/* One command a PDU on an LE link (section 4). The link is a peripheral's with fixed channels only: whatever asks for
- * more is refused as the specification says. */
+/* One command a PDU on an LE link (section 4). The link is a peripheral's with fixed channels only:
+ * whatever asks for more is refused as the specification says. */
 static void signalling(const uint8_t *pdu, uint16_t length) {
     uint8_t limit[2] = {SIGNALLING_MTU, 0};
     uint8_t answer[SIGNALLING_HEADER + 10] = {0};
@@ -133,7 +133,8 @@ static void signalling(const uint8_t *pdu, uint16_t length) {
     }
 }
 
-/* Nothing here is protected by pairing: images are signed, so that trust does not rest on the link. */
+/* Nothing here is protected by pairing: images are signed, so that trust does not rest on the link.
+ */
 static void security_manager(const uint8_t *pdu, uint16_t length) {
     static const uint8_t failed[] = {PAIRING_FAILED, REASON_PAIRING_NOT_SUPPORTED};
 

@@ -14,11 +14,12 @@
 #define L2CAP_PAYLOAD_MAX 517
 #define L2CAP_HEADER 4
 
-/* One fragment of an ACL connection, `first` when it starts a PDU (packet boundary flag 0b10). Whole PDUs go to their
- * channel; whatever is too long, or continues nothing, is dropped. */
+/* One fragment of an ACL connection, `first` when it starts a PDU (packet boundary flag 0b10).
+ * Whole PDUs go to their channel; whatever is too long, or continues nothing, is dropped. */
 void l2cap_receive(bool first, const uint8_t *data, uint16_t length);
 
-/* Queues a PDU. Returns false when the queue is full or the payload is longer than L2CAP_PAYLOAD_MAX. */
+/* Queues a PDU. Returns false when the queue is full or the payload is longer than
+ * L2CAP_PAYLOAD_MAX. */
 bool l2cap_send(uint16_t channel, const uint8_t *payload, uint16_t length);
 
 /* True while a notification may be queued: one place is always kept for a response. */

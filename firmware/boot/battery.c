@@ -14,41 +14,35 @@ static uint32_t full_mv;
 static uint32_t minimum_percent;
 static uint32_t resume_percent;
 
-void battery_configure(const struct provisioning *page)
-{
+void battery_configure(const struct provisioning *page) {
     empty_mv = page->battery_empty_mv;
     full_mv = page->battery_full_mv;
     minimum_percent = page->swap_minimum_percent;
     resume_percent = minimum_percent + page->swap_hysteresis_percent;
 }
 
-uint32_t battery_percent(void)
-{
+uint32_t battery_percent(void) {
     return power_battery_percent(power_supply_mv(), empty_mv, full_mv);
 }
 
 #ifdef HIL_DEFECT_BATTERY
 
-bool battery_allows_swap(void)
-{
+bool battery_allows_swap(void) {
     return true;
 }
 
-void battery_wait(const char *what)
-{
+void battery_wait(const char *what) {
     (void)what;
     (void)resume_percent;
 }
 
 #else
 
-bool battery_allows_swap(void)
-{
+bool battery_allows_swap(void) {
     return battery_percent() >= minimum_percent && !power_fail_warning();
 }
 
-void battery_wait(const char *what)
-{
+void battery_wait(const char *what) {
     if (battery_allows_swap()) {
         return;
     }

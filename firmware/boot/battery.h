@@ -15,8 +15,9 @@ uint32_t battery_percent(void);
 /* True when a swap may be started. */
 bool battery_allows_swap(void);
 
-/* Returns at once when the battery allows a swap; else sleeps, the watchdog fed and the flash untouched, until it is above
- * the threshold by the hysteresis. `what` names what waits, for the console. */
+/* Returns at once when the battery allows a swap; else sleeps, the watchdog fed and the flash
+ * untouched, until it is above the threshold by the hysteresis. `what` names what waits, for the
+ * console. */
 void battery_wait(const char *what);
 
 #endif

@@ -7,13 +7,11 @@
 #define ENTRY_SIZE 8u
 #define ENTRIES (FLASH_MAP_COUNTER_SIZE / ENTRY_SIZE)
 
-static const uint32_t *entry_at(uint32_t index)
-{
+static const uint32_t *entry_at(uint32_t index) {
     return (const uint32_t *)(FLASH_MAP_COUNTER_START + index * ENTRY_SIZE);
 }
 
-uint32_t counter_read(void)
-{
+uint32_t counter_read(void) {
     uint32_t highest = 0u;
     for (uint32_t i = 0; i < ENTRIES; i++) {
         const volatile uint32_t *entry = entry_at(i);
@@ -25,8 +23,7 @@ uint32_t counter_read(void)
     return highest;
 }
 
-void counter_raise(uint32_t value)
-{
+void counter_raise(uint32_t value) {
     if (value <= counter_read()) {
         return;
     }

@@ -1,7 +1,8 @@
-/* The security counter page: the highest counter of any image that was confirmed. It never goes back.
+/* The security counter page: the highest counter of any image that was confirmed. It never goes
+ * back.
  *
- * Entries of two words, the counter and its complement, are appended; an entry torn by a power loss does not match its complement
- * and is passed over. */
+ * Entries of two words, the counter and its complement, are appended; an entry torn by a power loss
+ * does not match its complement and is passed over. */
 #ifndef BOOT_COUNTER_H
 #define BOOT_COUNTER_H
 

@@ -7,8 +7,8 @@
 #define NUMBER_SIZE 32u
 
 /* Reads one positive INTEGER at *at and moves *at behind it. */
-static bool read_integer(const uint8_t *der, uint32_t end, uint32_t *at, uint8_t number[NUMBER_SIZE])
-{
+static bool read_integer(const uint8_t *der, uint32_t end, uint32_t *at,
+                         uint8_t number[NUMBER_SIZE]) {
     if (end - *at < 3u || der[*at] != TAG_INTEGER) {
         return false;
     }
@@ -36,14 +36,14 @@ static bool read_integer(const uint8_t *der, uint32_t end, uint32_t *at, uint8_t
     return true;
 }
 
-bool der_read_ecdsa(const uint8_t *der, uint32_t length, uint8_t signature[64])
-{
+bool der_read_ecdsa(const uint8_t *der, uint32_t length, uint8_t signature[64]) {
     if (length < 2u || der[0] != TAG_SEQUENCE || der[1] >= 0x80u || der[1] > length - 2u) {
         return false;
     }
     const uint32_t end = 2u + der[1];
     uint32_t at = 2u;
-    if (!read_integer(der, end, &at, &signature[0]) || !read_integer(der, end, &at, &signature[NUMBER_SIZE]) || at != end) {
+    if (!read_integer(der, end, &at, &signature[0]) ||
+        !read_integer(der, end, &at, &signature[NUMBER_SIZE]) || at != end) {
         return false;
     }
     for (; at < length; at++) {

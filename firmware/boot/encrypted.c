@@ -5,9 +5,8 @@
 
 #ifdef HIL_ENCRYPTED_IMAGES
 
-enum boot_refusal encrypted_open(const struct image *image, const struct tlvs *tlvs, const struct provisioning *page,
-                                 struct cipher *cipher)
-{
+enum boot_refusal encrypted_open(const struct image *image, const struct tlvs *tlvs,
+                                 const struct provisioning *page, struct cipher *cipher) {
     (void)memset(cipher, 0, sizeof *cipher);
     if ((image->flags & IMAGE_FLAG_ENCRYPTED_AES128) == 0u) {
         return BOOT_REFUSAL_NONE;
@@ -22,8 +21,7 @@ enum boot_refusal encrypted_open(const struct image *image, const struct tlvs *t
     return BOOT_REFUSAL_NONE;
 }
 
-void encrypted_apply(const struct cipher *cipher, uint32_t offset, uint8_t *data, uint32_t length)
-{
+void encrypted_apply(const struct cipher *cipher, uint32_t offset, uint8_t *data, uint32_t length) {
     if (!cipher->active || offset + length <= cipher->payload_start ||
         offset >= cipher->payload_start + cipher->payload_size) {
         return;
@@ -42,9 +40,8 @@ void encrypted_apply(const struct cipher *cipher, uint32_t offset, uint8_t *data
 
 #else
 
-enum boot_refusal encrypted_open(const struct image *image, const struct tlvs *tlvs, const struct provisioning *page,
-                                 struct cipher *cipher)
-{
+enum boot_refusal encrypted_open(const struct image *image, const struct tlvs *tlvs,
+                                 const struct provisioning *page, struct cipher *cipher) {
     (void)image;
     (void)tlvs;
     (void)page;
@@ -52,8 +49,7 @@ enum boot_refusal encrypted_open(const struct image *image, const struct tlvs *t
     return BOOT_REFUSAL_NONE; /* image_read() refuses the flag */
 }
 
-void encrypted_apply(const struct cipher *cipher, uint32_t offset, uint8_t *data, uint32_t length)
-{
+void encrypted_apply(const struct cipher *cipher, uint32_t offset, uint8_t *data, uint32_t length) {
     (void)cipher;
     (void)offset;
     (void)data;

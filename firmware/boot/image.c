@@ -17,8 +17,7 @@
 #endif
 
 /* The size of the TLV area at `offset`, which must have this magic and end inside the limit. */
-static bool area_size(const struct image *image, uint32_t offset, uint16_t magic, uint32_t *size)
-{
+static bool area_size(const struct image *image, uint32_t offset, uint16_t magic, uint32_t *size) {
     if (image->limit - offset < TLV_AREA_HEAD) {
         return false;
     }
@@ -27,8 +26,8 @@ static bool area_size(const struct image *image, uint32_t offset, uint16_t magic
     return bytes_u16(head) == magic && *size >= TLV_AREA_HEAD && *size <= image->limit - offset;
 }
 
-enum boot_refusal image_read(struct image *image, uint32_t base, uint32_t limit, bool in_secondary)
-{
+enum boot_refusal image_read(struct image *image, uint32_t base, uint32_t limit,
+                             bool in_secondary) {
     const uint8_t *header = (const uint8_t *)(uintptr_t)base;
     image->base = header;
     image->limit = limit;
@@ -51,13 +50,16 @@ enum boot_refusal image_read(struct image *image, uint32_t base, uint32_t limit,
         return BOOT_REFUSAL_HEADER;
     }
     if ((image->flags & ~FLAGS_KNOWN) != 0u) {
-        return ((image->flags & IMAGE_FLAG_ENCRYPTED_AES128) != 0u) ? BOOT_REFUSAL_ENCRYPTION : BOOT_REFUSAL_HEADER;
+        return ((image->flags & IMAGE_FLAG_ENCRYPTED_AES128) != 0u) ? BOOT_REFUSAL_ENCRYPTION
+                                                                    : BOOT_REFUSAL_HEADER;
     }
-    if ((image->flags & IMAGE_FLAG_ROM_FIXED) != 0u && bytes_u32(header + 4) != FLASH_MAP_PRIMARY_START) {
+    if ((image->flags & IMAGE_FLAG_ROM_FIXED) != 0u &&
+        bytes_u32(header + 4) != FLASH_MAP_PRIMARY_START) {
         return BOOT_REFUSAL_HARDWARE;
     }
     /* Subtractions only from what is known to be larger: nothing can overflow. */
-    if (image->header_size > limit || image->payload_size == 0u || image->payload_size > limit - image->header_size) {
+    if (image->header_size > limit || image->payload_size == 0u ||
+        image->payload_size > limit - image->header_size) {
         return BOOT_REFUSAL_SIZE;
     }
     uint32_t end = image->header_size + image->payload_size;
@@ -76,24 +78,20 @@ enum boot_refusal image_read(struct image *image, uint32_t base, uint32_t limit,
     return BOOT_REFUSAL_NONE;
 }
 
-enum boot_refusal image_read_primary(struct image *image)
-{
+enum boot_refusal image_read_primary(struct image *image) {
     return image_read(image, FLASH_MAP_PRIMARY_START, FLASH_MAP_IMAGE_SIZE_MAX, false);
 }
 
-enum boot_refusal image_read_update(struct image *image)
-{
-    return image_read(image, FLASH_MAP_SECONDARY_START + FLASH_MAP_SECONDARY_UPDATE_OFFSET, FLASH_MAP_IMAGE_SIZE_MAX,
-                      true);
+enum boot_refusal image_read_update(struct image *image) {
+    return image_read(image, FLASH_MAP_SECONDARY_START + FLASH_MAP_SECONDARY_UPDATE_OFFSET,
+                      FLASH_MAP_IMAGE_SIZE_MAX, true);
 }
 
-enum boot_refusal image_read_former(struct image *image)
-{
+enum boot_refusal image_read_former(struct image *image) {
     return image_read(image, FLASH_MAP_SECONDARY_START, FLASH_MAP_IMAGE_SIZE_MAX, true);
 }
 
-int image_compare_versions(const struct boot_version *left, const struct boot_version *right)
-{
+int image_compare_versions(const struct boot_version *left, const struct boot_version *right) {
     const uint32_t a[4] = {left->major, left->minor, left->revision, left->build};
     const uint32_t b[4] = {right->major, right->minor, right->revision, right->build};
     for (uint32_t i = 0; i < 4u; i++) {

@@ -7,8 +7,9 @@
 #include "boot/boot_info.h"
 #include "boot/provision.h"
 
-/* Finds the provisioned key of this type whose SubjectPublicKeyInfo has this SHA-256 (MCUboot's KEYHASH). */
-enum boot_refusal keys_find(const struct provisioning *page, enum provisioning_key_type type, const uint8_t key_hash[32],
-                            const struct provisioning_key **key);
+/* Finds the provisioned key of this type whose SubjectPublicKeyInfo has this SHA-256 (MCUboot's
+ * KEYHASH). */
+enum boot_refusal keys_find(const struct provisioning *page, enum provisioning_key_type type,
+                            const uint8_t key_hash[32], const struct provisioning_key **key);
 
 #endif

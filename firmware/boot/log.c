@@ -7,8 +7,7 @@
 static char line[LINE_SIZE];
 static uint32_t line_length;
 
-void log_text(const char *text)
-{
+void log_text(const char *text) {
     /* two places stay free for the line's end */
     for (; *text != '\0' && line_length < LINE_SIZE - 2u; text++) {
         line[line_length] = *text;
@@ -16,22 +15,19 @@ void log_text(const char *text)
     }
 }
 
-void log_begin(const char *text)
-{
+void log_begin(const char *text) {
     line_length = 0u;
     log_text("boot: ");
     log_text(text);
 }
 
-void log_image(uint32_t image_number)
-{
+void log_image(uint32_t image_number) {
     log_begin("image ");
     log_number(image_number);
     log_text(" ");
 }
 
-void log_number(uint32_t number)
-{
+void log_number(uint32_t number) {
     char digits[11];
     uint32_t at = sizeof digits - 1u;
     digits[at] = '\0';
@@ -43,8 +39,7 @@ void log_number(uint32_t number)
     log_text(&digits[at]);
 }
 
-void log_version(const struct boot_version *version)
-{
+void log_version(const struct boot_version *version) {
     log_text("version ");
     log_number(version->major);
     log_text(".");
@@ -57,16 +52,14 @@ void log_version(const struct boot_version *version)
     }
 }
 
-void log_end(void)
-{
+void log_end(void) {
     line[line_length] = '\r';
     line[line_length + 1u] = '\n';
     console_send(line, line_length + 2u);
     line_length = 0u;
 }
 
-const char *log_refusal_name(enum boot_refusal refusal)
-{
+const char *log_refusal_name(enum boot_refusal refusal) {
     switch (refusal) {
     case BOOT_REFUSAL_NONE:
         return "nothing";
@@ -103,8 +96,7 @@ const char *log_refusal_name(enum boot_refusal refusal)
     }
 }
 
-const char *log_swap_name(enum boot_swap swap)
-{
+const char *log_swap_name(enum boot_swap swap) {
     switch (swap) {
     case BOOT_SWAP_TEST:
         return "test";

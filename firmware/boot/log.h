@@ -6,7 +6,8 @@
 
 #include "boot/boot_info.h"
 
-/* A line is put together piece by piece and sent by log_end(). What does not fit 120 characters is cut off. */
+/* A line is put together piece by piece and sent by log_end(). What does not fit 120 characters is
+ * cut off. */
 void log_begin(const char *text);
 void log_image(uint32_t image_number);
 void log_text(const char *text);

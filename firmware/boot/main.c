@@ -25,10 +25,9 @@
 #define LOCK_BOOT 0u
 #define LOCK_PROVISIONING 1u
 
-/* Nothing can be started: sleeps for good, the watchdog fed, so that the console line stays the last one and the battery lasts. A probe or a
- * reset ends it. */
-static _Noreturn void stay(const char *why)
-{
+/* Nothing can be started: sleeps for good, the watchdog fed, so that the console line stays the
+ * last one and the battery lasts. A probe or a reset ends it. */
+static _Noreturn void stay(const char *why) {
     log_begin(why);
     log_end();
     console_close();
@@ -38,9 +37,9 @@ static _Noreturn void stay(const char *why)
     }
 }
 
-/* Writes to itself, the provisioning page and the counter page fault from here on, until the next reset. */
-static bool lock_boot_flash(const struct provisioning *page)
-{
+/* Writes to itself, the provisioning page and the counter page fault from here on, until the next
+ * reset. */
+static bool lock_boot_flash(const struct provisioning *page) {
 #ifdef HIL_DEFECT_ACL
     (void)page;
     return true;
@@ -55,8 +54,8 @@ static bool lock_boot_flash(const struct provisioning *page)
 #endif
 }
 
-static void hand_over(const struct provisioning *page, uint32_t reset_reason, const struct boot_image_info *image)
-{
+static void hand_over(const struct provisioning *page, uint32_t reset_reason,
+                      const struct boot_image_info *image) {
     struct boot_info info;
     (void)memset(&info, 0, sizeof info);
     info.magic = BOOT_INFO_MAGIC;
@@ -79,8 +78,7 @@ static void hand_over(const struct provisioning *page, uint32_t reset_reason, co
     (void)memcpy((void *)FLASH_MAP_BOOT_INFO_START, &info, sizeof info);
 }
 
-static const char *reset_name(uint32_t reason)
-{
+static const char *reset_name(uint32_t reason) {
     /* Bits of POWER.RESETREAS, the most telling first. */
     if ((reason & 0x2u) != 0u) {
         return "watchdog";
@@ -97,9 +95,9 @@ static const char *reset_name(uint32_t reason)
     return (reason == 0u) ? "power on" : "other";
 }
 
-static void log_start(uint32_t reset_reason)
-{
-    const struct boot_version version = {BOOT_VERSION_MAJOR, BOOT_VERSION_MINOR, BOOT_VERSION_PATCH, 0u};
+static void log_start(uint32_t reset_reason) {
+    const struct boot_version version = {BOOT_VERSION_MAJOR, BOOT_VERSION_MINOR, BOOT_VERSION_PATCH,
+                                         0u};
     log_begin("bootloader ");
     log_version(&version);
     log_text(", reset: ");
@@ -110,8 +108,7 @@ static void log_start(uint32_t reset_reason)
     log_end();
 }
 
-int main(void)
-{
+int main(void) {
     struct boot_image_info info;
     struct image image;
 
@@ -124,7 +121,8 @@ int main(void)
 
     const struct provisioning *page = provision_read();
     if (page == NULL) {
-        stay("not provisioned: the provisioning page is blank or damaged, nothing is started or changed");
+        stay("not provisioned: the provisioning page is blank or damaged, nothing is started or "
+             "changed");
     }
     battery_configure(page);
     (void)memset(&info, 0, sizeof info);
@@ -144,5 +142,6 @@ int main(void)
     console_close();
     time_stop();
     watchdog_feed();
-    cpu_start_program(FLASH_MAP_PRIMARY_START + image.header_size, FLASH_MAP_RAM_START, FLASH_MAP_BOOT_INFO_START);
+    cpu_start_program(FLASH_MAP_PRIMARY_START + image.header_size, FLASH_MAP_RAM_START,
+                      FLASH_MAP_BOOT_INFO_START);
 }

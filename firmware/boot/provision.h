@@ -6,7 +6,8 @@
 
 #include "provisioning.h"
 
-/* The page, or NULL when it is blank, cut short, corrupt or contradictory. The CRC and every bound are checked at each call. */
+/* The page, or NULL when it is blank, cut short, corrupt or contradictory. The CRC and every bound
+ * are checked at each call. */
 const struct provisioning *provision_read(void);
 
 #endif

@@ -9,8 +9,7 @@
 
 #define RETRY_SECONDS 60u
 
-_Noreturn void steady_failed(uint32_t address)
-{
+_Noreturn void steady_failed(uint32_t address) {
     log_begin("flash page ");
     log_number(address / FLASH_PAGE_SIZE);
     log_text(" cannot be written, trying again in a minute");
@@ -22,8 +21,7 @@ _Noreturn void steady_failed(uint32_t address)
     cpu_reset();
 }
 
-void steady_erase(uint32_t address)
-{
+void steady_erase(uint32_t address) {
     uint32_t failures = 0u;
     for (;;) {
         watchdog_feed();
@@ -41,8 +39,7 @@ void steady_erase(uint32_t address)
     }
 }
 
-bool steady_write(uint32_t address, const void *data, uint32_t length)
-{
+bool steady_write(uint32_t address, const void *data, uint32_t length) {
     for (;;) {
         watchdog_feed();
         const enum flash_result result = flash_rewrite(address, data, length);

@@ -13,29 +13,28 @@
 /* The words of a page on their way; static because it is large for a stack. */
 static uint8_t page_buffer[PAGE];
 
-static bool size_is_sound(uint32_t size)
-{
+static bool size_is_sound(uint32_t size) {
     return size > 0u && size <= FLASH_MAP_IMAGE_SIZE_MAX;
 }
 
-static uint32_t pages_of(uint32_t size)
-{
+static uint32_t pages_of(uint32_t size) {
     return (size + PAGE - 1u) / PAGE;
 }
 
-bool swap_is_under_way(void)
-{
-    if (!trailer_magic_is_good(TRAILER_PRIMARY) || trailer_flag_is_set(TRAILER_PRIMARY, TRAILER_COPY_DONE) ||
-        trailer_swap_type(TRAILER_PRIMARY) == BOOT_SWAP_NONE || !size_is_sound(trailer_swap_size(TRAILER_PRIMARY))) {
+bool swap_is_under_way(void) {
+    if (!trailer_magic_is_good(TRAILER_PRIMARY) ||
+        trailer_flag_is_set(TRAILER_PRIMARY, TRAILER_COPY_DONE) ||
+        trailer_swap_type(TRAILER_PRIMARY) == BOOT_SWAP_NONE ||
+        !size_is_sound(trailer_swap_size(TRAILER_PRIMARY))) {
         return false;
     }
-    /* A request that still stands belongs to this swap only before its first step: afterwards somebody has put a new update there. */
+    /* A request that still stands belongs to this swap only before its first step: afterwards
+     * somebody has put a new update there. */
     return !trailer_magic_is_good(TRAILER_SECONDARY) ||
            trailer_steps_done(STEPS_PER_PAGE * pages_of(trailer_swap_size(TRAILER_PRIMARY))) == 0u;
 }
 
-static struct trailer_content content_of(const struct swap_plan *plan)
-{
+static struct trailer_content content_of(const struct swap_plan *plan) {
     struct trailer_content content;
     (void)memset(&content, 0, sizeof content);
     content.type = plan->type;
@@ -56,15 +55,13 @@ static struct trailer_content content_of(const struct swap_plan *plan)
     return content;
 }
 
-void swap_request_revert(const struct swap_plan *plan)
-{
+void swap_request_revert(const struct swap_plan *plan) {
     struct trailer_content content = content_of(plan);
     content.copy_done = true; /* this is what tells a revert's request from an update's */
     trailer_make(TRAILER_SECONDARY, &content);
 }
 
-bool swap_begin(const struct swap_plan *plan)
-{
+bool swap_begin(const struct swap_plan *plan) {
     struct trailer_content content = content_of(plan);
     content.image_ok = plan->type == BOOT_SWAP_PERMANENT;
     if (!trailer_settle(TRAILER_SECONDARY)) {
@@ -78,21 +75,22 @@ bool swap_begin(const struct swap_plan *plan)
 
 #ifdef HIL_ENCRYPTED_IMAGES
 /* The cipher of the image whose plain header lies at `address` now. */
-static void open_saved_cipher(uint32_t address, uint32_t key_index, struct cipher *cipher)
-{
+static void open_saved_cipher(uint32_t address, uint32_t key_index, struct cipher *cipher) {
     struct image image;
-    cipher->active = image_read(&image, address, FLASH_MAP_IMAGE_SIZE_MAX, false) != BOOT_REFUSAL_HEADER &&
-                     (image.flags & IMAGE_FLAG_ENCRYPTED_AES128) != 0u;
+    cipher->active =
+        image_read(&image, address, FLASH_MAP_IMAGE_SIZE_MAX, false) != BOOT_REFUSAL_HEADER &&
+        (image.flags & IMAGE_FLAG_ENCRYPTED_AES128) != 0u;
     cipher->payload_start = image.header_size;
     cipher->payload_size = image.payload_size;
     trailer_key(TRAILER_PRIMARY, key_index, cipher->key);
 }
 #endif
 
-/* The ciphers of the image that leaves the primary slot and of the one that enters it. Their headers move at the steps that move
- * page 0; header and key are needed again only until then, or are at their new place. */
-static void find_ciphers(enum boot_swap type, uint32_t pages, uint32_t done, struct cipher *leaving, struct cipher *entering)
-{
+/* The ciphers of the image that leaves the primary slot and of the one that enters it. Their
+ * headers move at the steps that move page 0; header and key are needed again only until then, or
+ * are at their new place. */
+static void find_ciphers(enum boot_swap type, uint32_t pages, uint32_t done, struct cipher *leaving,
+                         struct cipher *entering) {
     leaving->active = false;
     entering->active = false;
 #ifdef HIL_ENCRYPTED_IMAGES
@@ -101,7 +99,8 @@ static void find_ciphers(enum boot_swap type, uint32_t pages, uint32_t done, str
     const uint32_t left_to = FLASH_MAP_SECONDARY_START + (revert ? PAGE : 0u);
     const uint32_t enters_from = FLASH_MAP_SECONDARY_START + (revert ? 0u : PAGE);
     open_saved_cipher((done > first_of_page0) ? left_to : FLASH_MAP_PRIMARY_START, 0u, leaving);
-    open_saved_cipher((done > first_of_page0 + 1u) ? FLASH_MAP_PRIMARY_START : enters_from, 1u, entering);
+    open_saved_cipher((done > first_of_page0 + 1u) ? FLASH_MAP_PRIMARY_START : enters_from, 1u,
+                      entering);
 #else
     (void)type;
     (void)pages;
@@ -110,8 +109,7 @@ static void find_ciphers(enum boot_swap type, uint32_t pages, uint32_t done, str
 }
 
 /* Copies page `index` of an image; returns when the target reads back right. */
-static void copy_page(uint32_t from, uint32_t to, uint32_t index, const struct cipher *cipher)
-{
+static void copy_page(uint32_t from, uint32_t to, uint32_t index, const struct cipher *cipher) {
     for (uint32_t attempt = 0; attempt < STEADY_ATTEMPTS; attempt++) {
         steady_erase(to);
         (void)memcpy(page_buffer, (const void *)(uintptr_t)from, PAGE);
@@ -124,8 +122,8 @@ static void copy_page(uint32_t from, uint32_t to, uint32_t index, const struct c
 }
 
 /* Step `step` of `STEPS_PER_PAGE * pages`. */
-static void run_step(uint32_t step, uint32_t pages, bool revert, const struct cipher *leaving, const struct cipher *entering)
-{
+static void run_step(uint32_t step, uint32_t pages, bool revert, const struct cipher *leaving,
+                     const struct cipher *entering) {
     const uint32_t turn = step / STEPS_PER_PAGE;
     const uint32_t index = revert ? pages - 1u - turn : turn;
     const uint32_t primary = FLASH_MAP_PRIMARY_START + index * PAGE;
@@ -138,8 +136,7 @@ static void run_step(uint32_t step, uint32_t pages, bool revert, const struct ci
     }
 }
 
-enum boot_swap swap_finish(void)
-{
+enum boot_swap swap_finish(void) {
     const enum boot_swap type = trailer_swap_type(TRAILER_PRIMARY);
     const bool revert = type == BOOT_SWAP_REVERT;
     const uint32_t pages = pages_of(trailer_swap_size(TRAILER_PRIMARY));
@@ -159,7 +156,8 @@ enum boot_swap swap_finish(void)
 
     if (done == 0u) {
         if (!trailer_settle(TRAILER_PRIMARY)) {
-            steady_failed(FLASH_MAP_PRIMARY_START + FLASH_MAP_PRIMARY_SIZE - PAGE); /* nothing was moved yet */
+            steady_failed(FLASH_MAP_PRIMARY_START + FLASH_MAP_PRIMARY_SIZE -
+                          PAGE); /* nothing was moved yet */
         }
         trailer_invalidate(TRAILER_SECONDARY);
         trailer_erase(TRAILER_SECONDARY);

@@ -13,8 +13,7 @@
 #define DEPENDENCY_SIZE 12u
 
 /* Takes one entry that may be there once, with this length. */
-static bool take(const uint8_t **slot, const uint8_t *value, uint32_t length, uint32_t expected)
-{
+static bool take(const uint8_t **slot, const uint8_t *value, uint32_t length, uint32_t expected) {
     if (*slot != NULL || length != expected) {
         return false;
     }
@@ -22,9 +21,10 @@ static bool take(const uint8_t **slot, const uint8_t *value, uint32_t length, ui
     return true;
 }
 
-static bool take_signature(struct tlvs *tlvs, uint16_t type, const uint8_t *value, uint32_t length)
-{
-    const bool sound = (type == TLV_ECDSA) ? (length > 0u && length <= ECDSA_DER_MAX) : (length == ED25519_SIZE);
+static bool take_signature(struct tlvs *tlvs, uint16_t type, const uint8_t *value,
+                           uint32_t length) {
+    const bool sound =
+        (type == TLV_ECDSA) ? (length > 0u && length <= ECDSA_DER_MAX) : (length == ED25519_SIZE);
     if (tlvs->signature != NULL || !sound) {
         return false;
     }
@@ -34,8 +34,7 @@ static bool take_signature(struct tlvs *tlvs, uint16_t type, const uint8_t *valu
     return true;
 }
 
-static bool take_dependency(struct tlvs *tlvs, const uint8_t *value, uint32_t length)
-{
+static bool take_dependency(struct tlvs *tlvs, const uint8_t *value, uint32_t length) {
     if (tlvs->dependency_count >= TLV_DEPENDENCIES || length != DEPENDENCY_SIZE) {
         return false;
     }
@@ -44,8 +43,8 @@ static bool take_dependency(struct tlvs *tlvs, const uint8_t *value, uint32_t le
     return true;
 }
 
-static bool take_protected(struct tlvs *tlvs, uint16_t type, const uint8_t *value, uint32_t length)
-{
+static bool take_protected(struct tlvs *tlvs, uint16_t type, const uint8_t *value,
+                           uint32_t length) {
     switch (type) {
     case TLV_VENDOR:
         return take(&tlvs->vendor, value, length, 16u);
@@ -67,8 +66,7 @@ static bool take_protected(struct tlvs *tlvs, uint16_t type, const uint8_t *valu
     }
 }
 
-static bool take_plain(struct tlvs *tlvs, uint16_t type, const uint8_t *value, uint32_t length)
-{
+static bool take_plain(struct tlvs *tlvs, uint16_t type, const uint8_t *value, uint32_t length) {
     switch (type) {
     case TLV_SHA256:
         return take(&tlvs->sha256, value, length, CRYPTO_SHA256_SIZE);
@@ -90,9 +88,9 @@ static bool take_plain(struct tlvs *tlvs, uint16_t type, const uint8_t *value, u
     }
 }
 
-/* One area of `size` bytes, its head included; image_read() has checked that it lies in the slot. */
-static bool read_area(const uint8_t *area, uint32_t size, bool is_protected, struct tlvs *tlvs)
-{
+/* One area of `size` bytes, its head included; image_read() has checked that it lies in the slot.
+ */
+static bool read_area(const uint8_t *area, uint32_t size, bool is_protected, struct tlvs *tlvs) {
     uint32_t at = AREA_HEAD;
     while (at < size) {
         if (size - at < ENTRY_HEAD) {
@@ -114,8 +112,7 @@ static bool read_area(const uint8_t *area, uint32_t size, bool is_protected, str
     return true;
 }
 
-enum boot_refusal tlv_read(const struct image *image, struct tlvs *tlvs)
-{
+enum boot_refusal tlv_read(const struct image *image, struct tlvs *tlvs) {
     (void)memset(tlvs, 0, sizeof *tlvs);
     const uint8_t *area = image->base + image->header_size + image->payload_size;
     if (image->protected_size != 0u && !read_area(area, image->protected_size, true, tlvs)) {

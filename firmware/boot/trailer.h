@@ -1,8 +1,9 @@
-/* The trailer at the end of a slot: MCUboot's design document, "Image trailer", in swap-offset's layout with 4-byte writes, a maximum
- * alignment of 8 and 128 sectors. From the slot's end downwards:
+/* The trailer at the end of a slot: MCUboot's design document, "Image trailer", in swap-offset's
+ * layout with 4-byte writes, a maximum alignment of 8 and 128 sectors. From the slot's end
+ * downwards:
  *
- *   -16 magic | -24 image_ok | -32 copy_done | -40 swap info | -48 plain TLV sizes | -56 swap size | (encrypted: -72, -88 keys) |
- *   swap status, two words a page
+ *   -16 magic | -24 image_ok | -32 copy_done | -40 swap info | -48 plain TLV sizes | -56 swap size
+ * | (encrypted: -72, -88 keys) | swap status, two words a page
  *
  * A flag is set when its first byte is 1 and unset when that is 0xFF; anything else was torn. */
 #ifndef BOOT_TRAILER_H
@@ -43,14 +44,15 @@ struct trailer_content {
     bool copy_done;
     uint32_t swap_size;
     uint32_t tlv_sizes;
-    uint8_t keys[2][CRYPTO_AES128_KEY_SIZE]; /* of the primary and of the secondary slot's image; zeros when not encrypted */
+    uint8_t keys[2][CRYPTO_AES128_KEY_SIZE]; /* of the primary and of the secondary slot's image;
+                                                zeros when not encrypted */
 };
 
 /* Erases the trailer's page and writes this; returns when it reads back as written. */
 void trailer_make(enum trailer_slot slot, const struct trailer_content *content);
 
-/* Programs magic and set flags once more, so that a word whose programming was cut short becomes what it reads as. False: it reads
- * otherwise now. */
+/* Programs magic and set flags once more, so that a word whose programming was cut short becomes
+ * what it reads as. False: it reads otherwise now. */
 bool trailer_settle(enum trailer_slot slot);
 
 /* Makes the magic invalid by clearing its last word. */
@@ -58,7 +60,8 @@ void trailer_invalidate(enum trailer_slot slot);
 void trailer_erase(enum trailer_slot slot);
 void trailer_set_flag(enum trailer_slot slot, enum trailer_flag flag);
 
-/* How many status records the primary slot's trailer holds, that is how many of `total` steps are finished. */
+/* How many status records the primary slot's trailer holds, that is how many of `total` steps are
+ * finished. */
 uint32_t trailer_steps_done(uint32_t total);
 /* Records step `index` as finished; again when its record was already begun. */
 void trailer_record_step(uint32_t index);

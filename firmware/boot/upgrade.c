@@ -13,8 +13,7 @@
 /* A swap, then perhaps the revert of an image that turned out bad, then a look at the result. */
 #define ROUNDS 6u
 
-static void log_refused(const struct image *image, enum boot_refusal refusal)
-{
+static void log_refused(const struct image *image, enum boot_refusal refusal) {
     log_image(0u);
     if (refusal != BOOT_REFUSAL_HEADER) {
         log_version(&image->version);
@@ -25,32 +24,32 @@ static void log_refused(const struct image *image, enum boot_refusal refusal)
     log_end();
 }
 
-/* True when the image in the primary slot was swapped in for a test, has run, and was not confirmed. */
-static bool revert_is_due(void)
-{
+/* True when the image in the primary slot was swapped in for a test, has run, and was not
+ * confirmed. */
+static bool revert_is_due(void) {
 #ifdef HIL_DEFECT_CONFIRM
     return false;
 #else
-    return trailer_magic_is_good(TRAILER_PRIMARY) && trailer_flag_is_set(TRAILER_PRIMARY, TRAILER_COPY_DONE) &&
+    return trailer_magic_is_good(TRAILER_PRIMARY) &&
+           trailer_flag_is_set(TRAILER_PRIMARY, TRAILER_COPY_DONE) &&
            trailer_flag_is_erased(TRAILER_PRIMARY, TRAILER_IMAGE_OK);
 #endif
 }
 
-static bool is_revert_request(void)
-{
+static bool is_revert_request(void) {
     return trailer_flag_is_set(TRAILER_SECONDARY, TRAILER_COPY_DONE) &&
            !trailer_flag_is_set(TRAILER_SECONDARY, TRAILER_IMAGE_OK);
 }
 
 /* An update was requested: checks it and begins the swap. True: look again. */
-static bool begin_update(const struct provisioning *page, struct boot_image_info *info)
-{
+static bool begin_update(const struct provisioning *page, struct boot_image_info *info) {
     struct image update;
     struct image installed;
     struct cipher update_cipher;
     struct cipher installed_cipher;
-    bool installed_is_valid = image_read_primary(&installed) == BOOT_REFUSAL_NONE &&
-                              validate_image(&installed, page, &installed_cipher, NULL) == BOOT_REFUSAL_NONE;
+    bool installed_is_valid =
+        image_read_primary(&installed) == BOOT_REFUSAL_NONE &&
+        validate_image(&installed, page, &installed_cipher, NULL) == BOOT_REFUSAL_NONE;
     enum boot_refusal refusal = image_read_update(&update);
     if (refusal == BOOT_REFUSAL_NONE) {
         refusal = validate_image(&update, page, &update_cipher, NULL);
@@ -82,7 +81,8 @@ static bool begin_update(const struct provisioning *page, struct boot_image_info
         battery_wait("update");
     }
     const struct swap_plan plan = {
-        .type = trailer_flag_is_set(TRAILER_SECONDARY, TRAILER_IMAGE_OK) ? BOOT_SWAP_PERMANENT : BOOT_SWAP_TEST,
+        .type = trailer_flag_is_set(TRAILER_SECONDARY, TRAILER_IMAGE_OK) ? BOOT_SWAP_PERMANENT
+                                                                         : BOOT_SWAP_TEST,
         .primary = installed_is_valid ? &installed : NULL,
         .secondary = &update,
         .primary_cipher = installed_is_valid ? &installed_cipher : NULL,
@@ -93,8 +93,8 @@ static bool begin_update(const struct provisioning *page, struct boot_image_info
 }
 
 /* The unconfirmed image is to be swapped out for the former one. True: look again. */
-static bool begin_revert(const struct provisioning *page, struct boot_image_info *info, bool requested)
-{
+static bool begin_revert(const struct provisioning *page, struct boot_image_info *info,
+                         bool requested) {
     struct image former;
     struct image unconfirmed;
     struct cipher former_cipher;
@@ -115,10 +115,12 @@ static bool begin_revert(const struct provisioning *page, struct boot_image_info
         }
         return false;
     }
-    /* The image on test may be what drains the battery or hangs: it is not started once more just to wait. */
+    /* The image on test may be what drains the battery or hangs: it is not started once more just
+     * to wait. */
     battery_wait("revert");
-    const bool unconfirmed_is_sound = image_read_primary(&unconfirmed) == BOOT_REFUSAL_NONE &&
-                                      validate_image(&unconfirmed, page, &unconfirmed_cipher, NULL) == BOOT_REFUSAL_NONE;
+    const bool unconfirmed_is_sound =
+        image_read_primary(&unconfirmed) == BOOT_REFUSAL_NONE &&
+        validate_image(&unconfirmed, page, &unconfirmed_cipher, NULL) == BOOT_REFUSAL_NONE;
     const struct swap_plan plan = {
         .type = BOOT_SWAP_REVERT,
         .primary = unconfirmed_is_sound ? &unconfirmed : NULL,
@@ -138,8 +140,7 @@ static bool begin_revert(const struct provisioning *page, struct boot_image_info
 }
 
 /* One look at the trailers; true when something was done and they must be looked at again. */
-static bool one_round(const struct provisioning *page, struct boot_image_info *info)
-{
+static bool one_round(const struct provisioning *page, struct boot_image_info *info) {
     if (swap_is_under_way()) {
         battery_wait("swap");
         info->swap = (uint8_t)swap_finish();
@@ -155,11 +156,12 @@ static bool one_round(const struct provisioning *page, struct boot_image_info *i
         }
     }
     /* An image that was swapped in just now has not run yet. */
-    return revert_is_due() && info->swap != (uint8_t)BOOT_SWAP_TEST && begin_revert(page, info, false);
+    return revert_is_due() && info->swap != (uint8_t)BOOT_SWAP_TEST &&
+           begin_revert(page, info, false);
 }
 
-bool upgrade_run(const struct provisioning *page, struct boot_image_info *info, struct image *image)
-{
+bool upgrade_run(const struct provisioning *page, struct boot_image_info *info,
+                 struct image *image) {
     enum boot_refusal refusal = BOOT_REFUSAL_NONE;
     info->swap = (uint8_t)BOOT_SWAP_NONE;
     for (uint32_t round = 0; round < ROUNDS; round++) {
@@ -190,9 +192,12 @@ bool upgrade_run(const struct provisioning *page, struct boot_image_info *info, 
                                 !trailer_flag_is_erased(TRAILER_PRIMARY, TRAILER_IMAGE_OK));
     info->present = 1u;
     if (info->confirmed != 0u) {
-        /* A confirmation that was cut short is completed, and also one that only reads well before the way back is closed for good. */
-        if (trailer_magic_is_good(TRAILER_PRIMARY) && !trailer_flag_is_erased(TRAILER_PRIMARY, TRAILER_IMAGE_OK) &&
-            (!trailer_flag_is_set(TRAILER_PRIMARY, TRAILER_IMAGE_OK) || info->security_counter > counter_read())) {
+        /* A confirmation that was cut short is completed, and also one that only reads well before
+         * the way back is closed for good. */
+        if (trailer_magic_is_good(TRAILER_PRIMARY) &&
+            !trailer_flag_is_erased(TRAILER_PRIMARY, TRAILER_IMAGE_OK) &&
+            (!trailer_flag_is_set(TRAILER_PRIMARY, TRAILER_IMAGE_OK) ||
+             info->security_counter > counter_read())) {
             trailer_set_flag(TRAILER_PRIMARY, TRAILER_IMAGE_OK);
         }
         counter_raise(info->security_counter);

@@ -6,8 +6,10 @@
 #include "boot/image.h"
 #include "boot/provision.h"
 
-/* Finishes a swap under way, carries out a request, reverts an unconfirmed image; then validates the primary slot.
- * `info` receives what was done and why something was refused. True: `image` may be started. */
-bool upgrade_run(const struct provisioning *page, struct boot_image_info *info, struct image *image);
+/* Finishes a swap under way, carries out a request, reverts an unconfirmed image; then validates
+ * the primary slot. `info` receives what was done and why something was refused. True: `image` may
+ * be started. */
+bool upgrade_run(const struct provisioning *page, struct boot_image_info *info,
+                 struct image *image);
 
 #endif

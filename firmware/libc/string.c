@@ -4,13 +4,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-static bool both_aligned(const void *left, const void *right)
-{
+static bool both_aligned(const void *left, const void *right) {
     return ((((uintptr_t)left) | ((uintptr_t)right)) & 3u) == 0u;
 }
 
-void *memcpy(void *restrict destination, const void *restrict source, size_t length)
-{
+void *memcpy(void *restrict destination, const void *restrict source, size_t length) {
     uint8_t *to = destination;
     const uint8_t *from = source;
     if (both_aligned(to, from)) {
@@ -24,8 +22,7 @@ void *memcpy(void *restrict destination, const void *restrict source, size_t len
     return destination;
 }
 
-void *memmove(void *destination, const void *source, size_t length)
-{
+void *memmove(void *destination, const void *source, size_t length) {
     uint8_t *to = destination;
     const uint8_t *from = source;
     if (to < from) {
@@ -40,8 +37,7 @@ void *memmove(void *destination, const void *source, size_t length)
     return destination;
 }
 
-void *memset(void *destination, int value, size_t length)
-{
+void *memset(void *destination, int value, size_t length) {
     uint8_t *to = destination;
     const uint8_t byte = (uint8_t)value;
     const uint32_t word = byte * 0x01010101u;
@@ -58,8 +54,7 @@ void *memset(void *destination, int value, size_t length)
     return destination;
 }
 
-int memcmp(const void *left, const void *right, size_t length)
-{
+int memcmp(const void *left, const void *right, size_t length) {
     const uint8_t *a = left;
     const uint8_t *b = right;
     for (size_t i = 0; i < length; i++) {
@@ -70,8 +65,7 @@ int memcmp(const void *left, const void *right, size_t length)
     return 0;
 }
 
-size_t strlen(const char *text)
-{
+size_t strlen(const char *text) {
     size_t length = 0;
     while (text[length] != '\0') {
         length++;
@@ -79,8 +73,7 @@ size_t strlen(const char *text)
     return length;
 }
 
-int strncmp(const char *left, const char *right, size_t length)
-{
+int strncmp(const char *left, const char *right, size_t length) {
     for (size_t i = 0; i < length; i++) {
         if (left[i] != right[i]) {
             return ((uint8_t)left[i] < (uint8_t)right[i]) ? -1 : 1;
@@ -92,7 +85,6 @@ int strncmp(const char *left, const char *right, size_t length)
     return 0;
 }
 
-int strcmp(const char *left, const char *right)
-{
+int strcmp(const char *left, const char *right) {
     return strncmp(left, right, SIZE_MAX);
 }

@@ -1,5 +1,5 @@
-/* What a hostile application would try against the bootloader, with every means the chip gives it. Part of the test variants
- * only: the shipped image never calls it. */
+/* What a hostile application would try against the bootloader, with every means the chip gives it.
+ * Part of the test variants only: the shipped image never calls it. */
 #ifndef SOC_ATTACK_H
 #define SOC_ATTACK_H
 
@@ -30,10 +30,12 @@ struct attack_outcome {
     bool changed;          /* the target's page reads otherwise than before */
 };
 
-/* Tries once and tells what came of it. A fault is survived: the instruction that caused it is passed over. */
+/* Tries once and tells what came of it. A fault is survived: the instruction that caused it is
+ * passed over. */
 struct attack_outcome attack_run(enum attack attack, enum attack_target target);
 
-/* For the fault handler: whether the fault belongs to an attack under way. Then the frame is made to go on behind it. */
+/* For the fault handler: whether the fault belongs to an attack under way. Then the frame is made
+ * to go on behind it. */
 bool attack_absorbs_fault(uint32_t *frame, uint32_t fault_status);
 
 #endif

@@ -1,5 +1,6 @@
-/* The console's transmitter for the bootloader: UARTE0 on P0.06, 115200 8N1, no flow control, waits until sent.
- * The application has its own interrupt-driven driver (soc/uarte.h) and does not link this one. */
+/* The console's transmitter for the bootloader: UARTE0 on P0.06, 115200 8N1, no flow control, waits
+ * until sent. The application has its own interrupt-driven driver (soc/uarte.h) and does not link
+ * this one. */
 #ifndef SOC_CONSOLE_H
 #define SOC_CONSOLE_H
 

@@ -7,7 +7,8 @@
 /* The 64-bit device identifier from FICR. */
 uint64_t device_id(void);
 
-/* The factory's random static Bluetooth address, least significant byte first (the two top bits set). */
+/* The factory's random static Bluetooth address, least significant byte first (the two top bits
+ * set). */
 void device_address(uint8_t address[6]);
 
 /* Fills `data` from the RNG with bias correction. */

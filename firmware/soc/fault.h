@@ -4,7 +4,8 @@
 
 #include <stdint.h>
 
-/* Arm fault status registers and the stacked registers; pc and lr are 0 where the stack itself was bad. */
+/* Arm fault status registers and the stacked registers; pc and lr are 0 where the stack itself was
+ * bad. */
 struct fault {
     uint32_t cfsr;
     uint32_t hfsr;
@@ -13,7 +14,8 @@ struct fault {
     uint32_t lr;
 };
 
-/* Supplied by the application: called in the fault handler, where no interrupt runs; a reset follows. */
+/* Supplied by the application: called in the fault handler, where no interrupt runs; a reset
+ * follows. */
 void fault_report(const struct fault *fault);
 
 #endif

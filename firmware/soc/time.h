@@ -16,8 +16,9 @@ uint32_t time_ms(void);
 /* Counter ticks of 1/32768 s since time_init(). */
 uint64_t time_ticks(void);
 
-/* Sleeps until time_ms() has reached `at_ms` or any interrupt is pending, whichever is first. To be called with interrupts
- * masked (cpu_interrupts_mask), so that an interrupt between the caller's last look for work and the sleep is not missed. */
+/* Sleeps until time_ms() has reached `at_ms` or any interrupt is pending, whichever is first. To be
+ * called with interrupts masked (cpu_interrupts_mask), so that an interrupt between the caller's
+ * last look for work and the sleep is not missed. */
 void time_idle_until(uint32_t at_ms);
 
 /* Sleeps this long; interrupts are served. */

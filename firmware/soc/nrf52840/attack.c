@@ -7,10 +7,11 @@
 #define NVMC_ERASEALL REGISTER(0x4001E50Cu)
 #define NVMC_ERASEPAGEPARTIAL REGISTER(0x4001E518u)
 #define NVMC_ERASEPAGEPARTIALCFG REGISTER(0x4001E51Cu)
-#define UICR_NRFFW0 REGISTER(0x10001014u) /* the bootloader's address, for Nordic's master boot record */
+#define UICR_NRFFW0                                                                                \
+    REGISTER(0x10001014u) /* the bootloader's address, for Nordic's master boot record */
 #define ACL_REGIONS 8u
-#define WORD_OFFSET 0x04u  /* reset vector, layout version: not 0 already, so that a write shows */
-#define PARTIAL_MS 80u     /* of the 85 ms of a whole erase */
+#define WORD_OFFSET 0x04u   /* reset vector, layout version: not 0 already, so that a write shows */
+#define PARTIAL_MS 80u      /* of the 85 ms of a whole erase */
 #define WAIT_LOOPS 2000000u /* well below the watchdog */
 #define CFSR_PRECISE 0x00000200u
 #define XPSR_IT_MASK 0x0600FC00u
@@ -39,7 +40,8 @@ static void wait_ready(void) {
 }
 
 static void barrier(void) {
-    __asm volatile("dsb\n\tisb" ::: "memory"); /* a write that is buffered faults here at the latest */
+    __asm volatile("dsb\n\tisb" ::
+                       : "memory"); /* a write that is buffered faults here at the latest */
 }
 
 static void word_write(uint32_t address) {

@@ -9,8 +9,7 @@
 /* One line is sent in pieces of this: EasyDMA reads RAM only, and the text may lie in flash. */
 #define PIECE 64u
 
-void console_open(void)
-{
+void console_open(void) {
     GPIO_OUTSET(TXD_PORT) = 1u << TXD_PIN;
     GPIO_PIN_CNF(TXD_PORT, TXD_PIN) = GPIO_PIN_CNF_OUTPUT;
     UARTE_PSEL_TXD(UARTE0_BASE) = GPIO_PSEL(TXD_PORT, TXD_PIN);
@@ -22,8 +21,7 @@ void console_open(void)
     UARTE_ENABLE(UARTE0_BASE) = UARTE_ENABLE_ENABLED;
 }
 
-void console_send(const char *text, uint32_t length)
-{
+void console_send(const char *text, uint32_t length) {
     uint8_t piece[PIECE];
     while (length > 0u) {
         const uint32_t count = (length < PIECE) ? length : PIECE;
@@ -42,8 +40,7 @@ void console_send(const char *text, uint32_t length)
     }
 }
 
-void console_close(void)
-{
+void console_close(void) {
     UARTE_EVENTS_TXSTOPPED(UARTE0_BASE) = 0u;
     UARTE_TASKS_STOPTX(UARTE0_BASE) = 1u;
     while (UARTE_EVENTS_TXSTOPPED(UARTE0_BASE) == 0u) {

@@ -3,8 +3,7 @@
 
 #include "soc/nrf52840/nrf52840.h"
 
-_Noreturn void cpu_reset(void)
-{
+_Noreturn void cpu_reset(void) {
     __asm volatile("dsb" ::: "memory");
     SCB_AIRCR = SCB_AIRCR_SYSRESETREQ;
     for (;;) {
@@ -12,15 +11,13 @@ _Noreturn void cpu_reset(void)
     }
 }
 
-void cpu_interrupt_enable(uint32_t irq, uint32_t priority)
-{
+void cpu_interrupt_enable(uint32_t irq, uint32_t priority) {
     NVIC_IPR(irq) = (uint8_t)(priority << 5);
     NVIC_ICPR(irq / 32u) = 1u << (irq % 32u);
     NVIC_ISER(irq / 32u) = 1u << (irq % 32u);
 }
 
-_Noreturn void cpu_start_program(uint32_t vectors, uint32_t ram_start, uint32_t ram_end)
-{
+_Noreturn void cpu_start_program(uint32_t vectors, uint32_t ram_start, uint32_t ram_end) {
     (void)cpu_interrupts_mask();
     SYSTICK_CSR = 0u;
     for (uint32_t i = 0; i < 2u; i++) {
@@ -30,8 +27,8 @@ _Noreturn void cpu_start_program(uint32_t vectors, uint32_t ram_start, uint32_t 
     SCB_VTOR = vectors;
     uint32_t stack = REGISTER(vectors);
     uint32_t entry = REGISTER(vectors + 4u);
-    /* From here on no C runs: its stack is erased with the rest of the RAM. Interrupts are unmasked at the end, as after a reset; all are
-     * disabled. */
+    /* From here on no C runs: its stack is erased with the rest of the RAM. Interrupts are unmasked
+     * at the end, as after a reset; all are disabled. */
     __asm volatile("dsb\n\t"
                    "isb\n\t"
                    "movs r4, #0\n\t"
@@ -44,6 +41,7 @@ _Noreturn void cpu_start_program(uint32_t vectors, uint32_t ram_start, uint32_t 
                    "msr msp, %0\n\t"
                    "cpsie i\n\t"
                    "bx %1\n\t"
-                   : "+r"(stack), "+r"(entry), "+r"(ram_start), "+r"(ram_end)::"r4", "memory", "cc");
+                   : "+r"(stack), "+r"(entry), "+r"(ram_start), "+r"(ram_end)::"r4", "memory",
+                     "cc");
     __builtin_unreachable();
 }

@@ -1,13 +1,15 @@
 /* The internal flash by the NVMC.
  *
- * Power: with the power-fail comparator on and the supply below its threshold the NVMC prevents operations, and on revisions
- * with anomaly 242 the CPU hangs when one is started during POFWARN. The anomaly's workaround is to switch the comparator off,
- * to look at the event a last time, since it could have fired in between, and to switch it on again after the operation.
- * So nothing is started while the warning stands, and nobody watches the supply while an operation takes place.
+ * Power: with the power-fail comparator on and the supply below its threshold the NVMC prevents
+ * operations, and on revisions with anomaly 242 the CPU hangs when one is started during POFWARN.
+ * The anomaly's workaround is to switch the comparator off, to look at the event a last time, since
+ * it could have fired in between, and to switch it on again after the operation. So nothing is
+ * started while the warning stands, and nobody watches the supply while an operation takes place.
  *
- * Words are written in runs, the comparator off for a whole run: 32 words of at most 42.5 us are 1.4 ms, which adds nothing
- * to the time that the supply has to last in any case, the 85 ms to 89.7 ms of a page's erase. What is lost with the power
- * in a run is what is lost in a word: the run is not acknowledged, and its writer begins at a page or a record again. */
+ * Words are written in runs, the comparator off for a whole run: 32 words of at most 42.5 us
+ * are 1.4 ms, which adds nothing to the time that the supply has to last in any case, the 85 ms
+ * to 89.7 ms of a page's erase. What is lost with the power in a run is what is lost in a word: the
+ * run is not acknowledged, and its writer begins at a page or a record again. */
 #include "soc/flash.h"
 
 #include "soc/nrf52840/nrf52840.h"
@@ -17,27 +19,24 @@
 #define WORD_ERASED 0xFFFFFFFFu
 #define RUN_WORDS 32u
 
-static volatile uint32_t *word_at(uint32_t address)
-{
+static volatile uint32_t *word_at(uint32_t address) {
     return (volatile uint32_t *)(uintptr_t)address;
 }
 
-static bool range_is_valid(uint32_t address, uint32_t length, uint32_t unit)
-{
+static bool range_is_valid(uint32_t address, uint32_t length, uint32_t unit) {
     return (address % unit) == 0u && (length % unit) == 0u && address < FLASH_SIZE &&
            length <= FLASH_SIZE - address;
 }
 
-static void wait_ready(void)
-{
+static void wait_ready(void) {
     while ((NVMC_READY & 1u) == 0u) {
     }
 }
 
 #ifndef HIL_DEFECT_ANOMALY242
-/* Switches the comparator off for one erase or one run of words; false: the supply is low, nothing may be started. */
-static bool begin_operation(uint32_t *pofcon)
-{
+/* Switches the comparator off for one erase or one run of words; false: the supply is low, nothing
+ * may be started. */
+static bool begin_operation(uint32_t *pofcon) {
     if (power_fail_warning()) {
         return false;
     }
@@ -50,39 +49,34 @@ static bool begin_operation(uint32_t *pofcon)
     return true;
 }
 
-static void end_operation(uint32_t pofcon)
-{
+static void end_operation(uint32_t pofcon) {
     POWER_POFCON = pofcon;
 }
 #else
 /* Test build: shows that the case for anomaly 242 fails without the workaround. */
-static bool begin_operation(uint32_t *pofcon)
-{
+static bool begin_operation(uint32_t *pofcon) {
     *pofcon = POWER_POFCON;
     return true;
 }
 
-static void end_operation(uint32_t pofcon)
-{
+static void end_operation(uint32_t pofcon) {
     (void)pofcon;
 }
 #endif
 
-static uint32_t word_from(const uint8_t *bytes)
-{
+static uint32_t word_from(const uint8_t *bytes) {
     return (uint32_t)bytes[0] | ((uint32_t)bytes[1] << 8) | ((uint32_t)bytes[2] << 16) |
            ((uint32_t)bytes[3] << 24);
 }
 
 /* Whether the word at `address` is to be programmed. */
-static bool needs_writing(uint32_t address, uint32_t value, bool again)
-{
+static bool needs_writing(uint32_t address, uint32_t value, bool again) {
     return *word_at(address) != value || (again && value != WORD_ERASED);
 }
 
 /* Programs at most RUN_WORDS words. */
-static enum flash_result write_run(uint32_t address, const uint8_t *from, uint32_t length, bool again)
-{
+static enum flash_result write_run(uint32_t address, const uint8_t *from, uint32_t length,
+                                   bool again) {
     uint32_t pofcon = 0u;
     if (!begin_operation(&pofcon)) {
         return FLASH_POWER_LOW;
@@ -105,8 +99,8 @@ static enum flash_result write_run(uint32_t address, const uint8_t *from, uint32
     return FLASH_OK;
 }
 
-static enum flash_result write_words(uint32_t address, const void *data, uint32_t length, bool again)
-{
+static enum flash_result write_words(uint32_t address, const void *data, uint32_t length,
+                                     bool again) {
     if (!range_is_valid(address, length, 4u)) {
         return FLASH_BAD_RANGE;
     }
@@ -128,18 +122,15 @@ static enum flash_result write_words(uint32_t address, const void *data, uint32_
     return FLASH_OK;
 }
 
-enum flash_result flash_write(uint32_t address, const void *data, uint32_t length)
-{
+enum flash_result flash_write(uint32_t address, const void *data, uint32_t length) {
     return write_words(address, data, length, false);
 }
 
-enum flash_result flash_rewrite(uint32_t address, const void *data, uint32_t length)
-{
+enum flash_result flash_rewrite(uint32_t address, const void *data, uint32_t length) {
     return write_words(address, data, length, true);
 }
 
-enum flash_result flash_erase_page(uint32_t address)
-{
+enum flash_result flash_erase_page(uint32_t address) {
     if (!range_is_valid(address, FLASH_PAGE_SIZE, FLASH_PAGE_SIZE)) {
         return FLASH_BAD_RANGE;
     }
@@ -155,8 +146,7 @@ enum flash_result flash_erase_page(uint32_t address)
     return flash_is_erased(address, FLASH_PAGE_SIZE) ? FLASH_OK : FLASH_BAD_READBACK;
 }
 
-bool flash_is_erased(uint32_t address, uint32_t length)
-{
+bool flash_is_erased(uint32_t address, uint32_t length) {
     if (!range_is_valid(address, length, 4u)) {
         return false;
     }

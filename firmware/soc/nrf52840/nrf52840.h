@@ -1,5 +1,5 @@
-/* Registers of the nRF52840 that the firmware uses, by the names of the product specification (v1.7).
- * Included by soc/nrf52840 only: nothing above soc/ names a register. */
+/* Registers of the nRF52840 that the firmware uses, by the names of the product specification
+ * (v1.7). Included by soc/nrf52840 only: nothing above soc/ names a register. */
 #ifndef SOC_NRF52840_REGISTERS_H
 #define SOC_NRF52840_REGISTERS_H
 
@@ -59,10 +59,10 @@
 #define GPIO_OUTCLR(port) REGISTER(0x5000050Cu + 0x300u * (port))
 #define GPIO_DIRSET(port) REGISTER(0x50000518u + 0x300u * (port))
 #define GPIO_PIN_CNF(port, pin) REGISTER(0x50000700u + 0x300u * (port) + 4u * (pin))
-#define GPIO_PIN_CNF_OUTPUT 0x00000003u        /* output, input buffer disconnected */
-#define GPIO_PIN_CNF_INPUT 0x00000000u         /* input, no pull */
-#define GPIO_PIN_CNF_INPUT_PULLUP 0x0000000Cu  /* input, pull-up */
-#define GPIO_PIN_CNF_DEFAULT 0x00000002u       /* input buffer disconnected: the reset value */
+#define GPIO_PIN_CNF_OUTPUT 0x00000003u       /* output, input buffer disconnected */
+#define GPIO_PIN_CNF_INPUT 0x00000000u        /* input, no pull */
+#define GPIO_PIN_CNF_INPUT_PULLUP 0x0000000Cu /* input, pull-up */
+#define GPIO_PIN_CNF_DEFAULT 0x00000002u      /* input buffer disconnected: the reset value */
 #define GPIO_PSEL(port, pin) (((uint32_t)(port) << 5) | (uint32_t)(pin))
 #define GPIO_PSEL_DISCONNECTED 0xFFFFFFFFu
 

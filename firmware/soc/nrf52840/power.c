@@ -6,41 +6,39 @@
 /* 1.9 V: above the brown-out reset (1.6 V), below any sensible swap minimum. */
 #define THRESHOLD POWER_POFCON_THRESHOLD(POWER_POFCON_THRESHOLD_V19)
 
-/* The comparator answers within microseconds of being switched on; this many register reads outlast it. */
+/* The comparator answers within microseconds of being switched on; this many register reads outlast
+ * it. */
 #define SETTLE_READS 64u
 
 /* SAADC: 12 bits, gain 1/6, internal 0.6 V reference: full scale is 3.6 V. */
 #define FULL_SCALE_MV 3600
 #define FULL_SCALE_COUNTS 4096
 
-void power_fail_warning_enable(void)
-{
+void power_fail_warning_enable(void) {
     POWER_EVENTS_POFWARN = 0u;
     POWER_POFCON = THRESHOLD | POWER_POFCON_POF;
     for (uint32_t i = 0; i < SETTLE_READS && POWER_EVENTS_POFWARN == 0u; i++) {
     }
 }
 
-bool power_fail_warning(void)
-{
+bool power_fail_warning(void) {
     if (POWER_EVENTS_POFWARN == 0u) {
         return false;
     }
-    /* The event marks the fall below the threshold, not the state: ask again to see whether the supply is back. */
+    /* The event marks the fall below the threshold, not the state: ask again to see whether the
+     * supply is back. */
     POWER_POFCON = THRESHOLD;
     power_fail_warning_enable();
     return POWER_EVENTS_POFWARN != 0u;
 }
 
-uint32_t power_take_reset_reason(void)
-{
+uint32_t power_take_reset_reason(void) {
     const uint32_t reason = POWER_RESETREAS;
     POWER_RESETREAS = 0xFFFFFFFFu; /* writing ones clears */
     return reason;
 }
 
-uint32_t power_supply_mv(void)
-{
+uint32_t power_supply_mv(void) {
     volatile int16_t sample[2] = {0, 0}; /* two, so that the EasyDMA target is a whole word */
     SAADC_RESOLUTION = SAADC_RESOLUTION_12BIT;
     SAADC_OVERSAMPLE = 0u;
@@ -70,8 +68,7 @@ uint32_t power_supply_mv(void)
     return (uint32_t)((counts * FULL_SCALE_MV) / FULL_SCALE_COUNTS);
 }
 
-uint32_t power_battery_percent(uint32_t supply_mv, uint32_t empty_mv, uint32_t full_mv)
-{
+uint32_t power_battery_percent(uint32_t supply_mv, uint32_t empty_mv, uint32_t full_mv) {
     if (supply_mv <= empty_mv || full_mv <= empty_mv) {
         return 0u;
     }

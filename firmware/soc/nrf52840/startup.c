@@ -12,9 +12,9 @@ extern uint32_t linker_bss_start[], linker_bss_end[];
 int main(void);
 void Reset_Handler(void);
 
-/* An exception nobody handles: a reset is the safe way out, and the watchdog's cause would come too late. */
-void Unhandled_Handler(void)
-{
+/* An exception nobody handles: a reset is the safe way out, and the watchdog's cause would come too
+ * late. */
+void Unhandled_Handler(void) {
     cpu_reset();
 }
 
@@ -50,7 +50,8 @@ WEAK_HANDLER(UARTE1_IRQHandler);
 
 typedef void (*const vector)(void);
 
-/* Sixteen system exceptions, then 48 interrupts, in the order of the product specification's instantiation table. */
+/* Sixteen system exceptions, then 48 interrupts, in the order of the product specification's
+ * instantiation table. */
 __attribute__((section(".vectors"), used)) vector vectors[64] = {
     [0] = (vector)(uintptr_t)linker_stack_top,
     [1] = Reset_Handler,
@@ -86,8 +87,7 @@ __attribute__((section(".vectors"), used)) vector vectors[64] = {
     [16 + 18] = Unhandled_Handler,
 };
 
-__attribute__((noreturn, used)) void Reset_Handler(void)
-{
+__attribute__((noreturn, used)) void Reset_Handler(void) {
     SCB_VTOR = (uint32_t)(uintptr_t)vectors;
     const uint32_t *from = linker_data_load;
     for (volatile uint32_t *to = linker_data_start; to < linker_data_end; to++) {

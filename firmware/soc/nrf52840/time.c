@@ -1,5 +1,5 @@
-/* Time from RTC1 at 32768 Hz. The counter has 24 bits (512 s); the overflow interrupt carries it on, and a reader that comes
- * before the interrupt looks at the event itself. */
+/* Time from RTC1 at 32768 Hz. The counter has 24 bits (512 s); the overflow interrupt carries it
+ * on, and a reader that comes before the interrupt looks at the event itself. */
 #include "soc/time.h"
 
 #include "soc/cpu.h"
@@ -9,25 +9,25 @@
 #define COUNTER_MASK 0x00FFFFFFu
 #define TICKS_PER_SECOND 32768u
 
-/* COMPARE needs the counter to be at least two ticks away from the compare value (product specification, RTC). */
+/* COMPARE needs the counter to be at least two ticks away from the compare value (product
+ * specification, RTC). */
 #define COMPARE_MARGIN 3u
 
 static volatile uint32_t overflows;
 
 void RTC1_IRQHandler(void);
 
-void RTC1_IRQHandler(void)
-{
+void RTC1_IRQHandler(void) {
     if (RTC1_EVENTS_OVRFLW != 0u) {
         RTC1_EVENTS_OVRFLW = 0u;
         overflows++;
     }
     RTC1_EVENTS_COMPARE0 = 0u;
-    (void)RTC1_EVENTS_COMPARE0; /* the write must have reached the peripheral before the interrupt returns */
+    (void)RTC1_EVENTS_COMPARE0; /* the write must have reached the peripheral before the interrupt
+                                   returns */
 }
 
-void time_init(void)
-{
+void time_init(void) {
     if ((CLOCK_LFCLKSTAT & CLOCK_LFCLKSTAT_STATE_RUNNING) == 0u) {
         /* The RC oscillator starts in a fraction of a millisecond, and every board has it. */
         CLOCK_LFCLKSRC = CLOCK_LFCLKSRC_RC;
@@ -47,8 +47,7 @@ void time_init(void)
     RTC1_TASKS_START = 1u;
 }
 
-void time_stop(void)
-{
+void time_stop(void) {
     RTC1_INTENCLR = RTC_INT_OVRFLW | RTC_INT_COMPARE0;
     RTC1_EVTENCLR = RTC_INT_OVRFLW | RTC_INT_COMPARE0;
     RTC1_TASKS_STOP = 1u;
@@ -57,8 +56,7 @@ void time_stop(void)
     RTC1_EVENTS_COMPARE0 = 0u;
 }
 
-uint64_t time_ticks(void)
-{
+uint64_t time_ticks(void) {
     const uint32_t mask = cpu_interrupts_mask();
     uint32_t high = overflows;
     uint32_t low = RTC1_COUNTER & COUNTER_MASK;
@@ -70,13 +68,11 @@ uint64_t time_ticks(void)
     return ((uint64_t)high << COUNTER_BITS) | low;
 }
 
-uint32_t time_ms(void)
-{
+uint32_t time_ms(void) {
     return (uint32_t)((time_ticks() * 1000u) / TICKS_PER_SECOND);
 }
 
-void time_idle_until(uint32_t at_ms)
-{
+void time_idle_until(uint32_t at_ms) {
     const int32_t left_ms = (int32_t)(at_ms - time_ms());
     if (left_ms <= 0) {
         return;
@@ -94,8 +90,7 @@ void time_idle_until(uint32_t at_ms)
     RTC1_INTENCLR = RTC_INT_COMPARE0;
 }
 
-void time_sleep_ms(uint32_t duration_ms)
-{
+void time_sleep_ms(uint32_t duration_ms) {
     const uint32_t at_ms = time_ms() + duration_ms;
     while ((int32_t)(at_ms - time_ms()) > 0) {
         const uint32_t mask = cpu_interrupts_mask();

@@ -1,6 +1,8 @@
-/* UARTE0 and UARTE1 by EasyDMA and interrupts. nRF52840 Product Specification v1.7, chapter "UARTE".
+/* UARTE0 and UARTE1 by EasyDMA and interrupts. nRF52840 Product Specification v1.7, chapter
+ * "UARTE".
  *
- * The pins are the development kit's: UARTE0 goes to its interface chip, UARTE1 to the HCI controller. */
+ * The pins are the development kit's: UARTE0 goes to its interface chip, UARTE1 to the HCI
+ * controller. */
 #include "soc/uarte.h"
 
 #include "nrf52840.h"
@@ -123,8 +125,8 @@ void uarte_receive_stream(enum uarte port, uint8_t *buffer, size_t half) {
     uarte_receive(port, buffer, half);
 }
 
-/* What has not arrived reads as zero. A zero with something behind it was received as such (a break, a wrong speed) and is
- * passed over. */
+/* What has not arrived reads as zero. A zero with something behind it was received as such (a
+ * break, a wrong speed) and is passed over. */
 static bool more_behind(const struct state *state) {
     for (size_t ahead = 1; ahead <= ZEROS_TO_LOOK_AHEAD; ahead++) {
         if (state->stream[(state->position + ahead) % (2 * state->half)] != 0) {

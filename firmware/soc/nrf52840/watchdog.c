@@ -7,8 +7,7 @@
 
 #define RELOAD_REGISTERS 8u
 
-void watchdog_start(void)
-{
+void watchdog_start(void) {
     if ((WDT_RUNSTATUS & 1u) == 0u) {
         WDT_CONFIG = WDT_CONFIG_RUN_IN_SLEEP;
         WDT_CRV = ((WATCHDOG_TIMEOUT_MS * 32768u) / 1000u) - 1u;
@@ -18,8 +17,7 @@ void watchdog_start(void)
     watchdog_feed();
 }
 
-void watchdog_feed(void)
-{
+void watchdog_feed(void) {
     /* One that another program started may want every register it enabled. */
     const uint32_t enabled = WDT_RREN;
     for (uint32_t i = 0; i < RELOAD_REGISTERS; i++) {

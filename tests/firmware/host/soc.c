@@ -1,5 +1,6 @@
-/* Stands in for soc/ when the application runs on the computer that tests it: the flash is memory mapped at the device's own
- * addresses, the UARTs are queues the test fills and empties, time is what the test says. */
+/* Stands in for soc/ when the application runs on the computer that tests it: the flash is memory
+ * mapped at the device's own addresses, the UARTs are queues the test fills and empties, time is
+ * what the test says. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -109,7 +110,8 @@ static void pump(void) {
     }
 }
 
-/* Runs the application until it has nothing to do, at most `polls` times, at this time. Returns 0, or why it stopped. */
+/* Runs the application until it has nothing to do, at most `polls` times, at this time. Returns 0,
+ * or why it stopped. */
 int host_run(bool open, uint32_t at_ms, uint32_t polls) {
     int stopped = sigsetjmp(way_out, 1);
 
