@@ -115,7 +115,7 @@ def throughput(
             "seconds": round(seconds, 6),
             "bytes_per_second": round(rate, 1),
             "ceiling_bytes_per_second": round(ceiling_bytes_per_second, 1),
-            "efficiency": round(rate / ceiling_bytes_per_second, 4),
+            "efficiency": round(rate / ceiling_bytes_per_second, 4) if ceiling_bytes_per_second > 0 else 0.0,
             "bound_by": bound_by,
         }
     )

@@ -15,7 +15,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from hil.report.plot import by_link, throughput_svg
+from hil.report.plot import KINDS, by_link, throughput_svg
 
 Row = dict[str, Any]
 
@@ -47,6 +47,7 @@ def summary(record: Row, results: Sequence[Row], folder: Path) -> str:
             _shown(result) | {"logs": _logs(result, folder)} for result in ordered if _is_trouble(result)
         ],
         rows=rows,
+        kinds=KINDS,
         plot=Markup(throughput_svg(rows)) if rows else "",
     )
 

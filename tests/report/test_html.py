@@ -58,6 +58,8 @@ def row(**more: Any) -> dict[str, Any]:
         "seconds": 0.5,
         "bytes_per_second": 2000.0,
         "ceiling_bytes_per_second": 4000.0,
+        "efficiency": 0.5,
+        "bound_by": "air",
     } | more
 
 
@@ -111,6 +113,17 @@ def test_throughput_is_a_table_and_a_plot(tmp_path: Path) -> None:
     page = html.summary(RECORD, [result("T-01", "passed", throughput=[row()])], tmp_path)
     assert "50 %" in page
     assert "<svg" in page
+
+
+def test_each_figure_stands_under_its_kind_beside_its_ceiling_and_what_bounds_it(tmp_path: Path) -> None:
+    rows = [row(kind="dfu", bound_by="flash write"), row(kind="link", ceiling_bytes_per_second=2500.0)]
+    svg = plot.throughput_svg(rows)
+    assert svg.index("Link alone") < svg.index("Upload into erased flash")
+    assert "2.0 of 4.0, flash write" in svg
+    assert "2.0 of 2.5, air" in svg
+    page = html.summary(RECORD, [result("T-01", "passed", throughput=rows)], tmp_path)
+    table = page[page.index('class="figures"') :]
+    assert table.index("Link alone") < table.index("Upload into erased flash") < table.index("flash write")
 
 
 def test_the_plot_is_the_same_for_the_same_figures_and_escapes_its_labels() -> None:
