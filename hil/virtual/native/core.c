@@ -2,8 +2,8 @@
  *
  * Unicorn executes the instructions; this file is what makes a Cortex-M4 of it: the clock, the
  * exceptions (ARMv7-M Architecture Reference Manual, B1.5), sleep, faults and lockup, and writes to
- * the flash. Everything that happens per instruction or per exception is here; register side effects
- * of peripherals and the event queue are in Python.
+ * the flash. Everything that happens per instruction or per exception is here; register side
+ * effects of peripherals and the event queue are in Python.
  *
  * The clock: one instruction is TICKS_PER_INSTRUCTION ticks. One code hook counts, and stops the
  * engine in front of the first instruction that would start at or after the limit. Whatever wants
@@ -52,7 +52,8 @@ uint8_t *core_memory(struct core *c, uint32_t address, uint32_t length) {
     if (address - RAM_BASE < RAM_SIZE)
         return length <= RAM_SIZE - (address - RAM_BASE) ? c->ram + (address - RAM_BASE) : 0;
     if (address - CODE_RAM_BASE < RAM_SIZE)
-        return length <= RAM_SIZE - (address - CODE_RAM_BASE) ? c->ram + (address - CODE_RAM_BASE) : 0;
+        return length <= RAM_SIZE - (address - CODE_RAM_BASE) ? c->ram + (address - CODE_RAM_BASE)
+                                                              : 0;
     return 0;
 }
 
@@ -153,7 +154,8 @@ EXPORT void core_on_interrupt(void *engine, uint32_t number, void *user) {
 /* ---- accesses ------------------------------------------------------------------------------ */
 
 /* Remember that the access in progress faults. The engine finishes the instruction; the run loop
- * then puts the registers back, so that the fault is precise. The first fault wins. Safe in callbacks. */
+ * then puts the registers back, so that the fault is precise. The first fault wins. Safe in
+ * callbacks. */
 EXPORT void core_bus_fault(struct core *c, uint32_t address, uint32_t kind) {
     if (c->fault)
         return;
@@ -203,7 +205,8 @@ static bool latched(struct core *c, uint32_t address, uint32_t size, uint32_t va
     return false;
 }
 
-EXPORT void core_bus_write(void *engine, uint64_t offset, uint32_t size, uint64_t value, void *user) {
+EXPORT void core_bus_write(void *engine, uint64_t offset, uint32_t size, uint64_t value,
+                           void *user) {
     const struct core_region *region = user;
     struct core *c = region->core;
     uint32_t address = region->base + (uint32_t)offset;
@@ -282,8 +285,8 @@ EXPORT bool core_on_bad_access(void *engine, int type, uint64_t address, int siz
     }
 }
 
-EXPORT void core_on_watched_access(void *engine, int type, uint64_t address, int size, int64_t value,
-                                   void *user) {
+EXPORT void core_on_watched_access(void *engine, int type, uint64_t address, int size,
+                                   int64_t value, void *user) {
     struct core *c = user;
     (void)engine;
     (void)value;
@@ -371,7 +374,8 @@ static void execute(struct core *c) {
     c->inside = 0;
     c->slices++;
     c->pc = core_get(c, REG_PC) & ~1u;
-    if (c->stopped && c->pc == c->address && !c->engine_exception && !error) { /* it did stop in front */
+    if (c->stopped && c->pc == c->address && !c->engine_exception &&
+        !error) { /* it did stop in front */
         c->ticks -= TICKS_PER_INSTRUCTION;
         c->address = c->before_asked;
     }

@@ -12,8 +12,9 @@
 #endif
 
 enum {
-    TICKS_PER_INSTRUCTION = 12, /* 1.5 CPU cycles: Cortex-M4 with flash wait states, measured mean */
-    ENTRY_TICKS = 12 * 8,       /* Cortex-M4 TRM 3.9: 12 cycles to the first handler instruction */
+    TICKS_PER_INSTRUCTION =
+        12,               /* 1.5 CPU cycles: Cortex-M4 with flash wait states, measured mean */
+    ENTRY_TICKS = 12 * 8, /* Cortex-M4 TRM 3.9: 12 cycles to the first handler instruction */
     EXIT_TICKS = 10 * 8,
     NVM_WRITE_TICKS = 41 * 512, /* nRF52840 PS, NVMC electrical specification: t_WRITE 41 us */
 
@@ -35,7 +36,17 @@ enum {
     NVMC_CONFIG_WEN = 1,
 };
 
-enum { NMI = 2, HARD_FAULT, MEM_MANAGE, BUS_FAULT, USAGE_FAULT, SVCALL = 11, DEBUG_MONITOR, PENDSV = 14, SYSTICK };
+enum {
+    NMI = 2,
+    HARD_FAULT,
+    MEM_MANAGE,
+    BUS_FAULT,
+    USAGE_FAULT,
+    SVCALL = 11,
+    DEBUG_MONITOR,
+    PENDSV = 14,
+    SYSTICK
+};
 enum { FAULT_NONE, FAULT_BUS_READ, FAULT_BUS_WRITE, FAULT_MEM_READ, FAULT_MEM_WRITE };
 enum { CORE_LIMIT, CORE_SLEEP, CORE_REQUEST, CORE_HALT, CORE_LOCKUP, CORE_ERROR };
 enum { HALT_NONE, HALT_REQUEST, HALT_BREAKPOINT, HALT_WATCHPOINT, HALT_STEP, HALT_CATCH };
@@ -69,7 +80,8 @@ enum {
 #define HFSR_DEBUGEVT (1u << 31)
 #define FPCCR_ASPEN (1u << 31)
 
-/* Numbers of Unicorn 2.1 (unicorn/arm.h, unicorn/unicorn.h): the header is not there at build time. */
+/* Numbers of Unicorn 2.1 (unicorn/arm.h, unicorn/unicorn.h): the header is not there at build time.
+ */
 enum {
     REG_EPSR = 121,
     REG_FPSCR = 6,
@@ -106,7 +118,8 @@ struct core_watchpoint {
     uint32_t address, length, kind;
 };
 
-/* A register whose stores may be taken here, while Python says that nothing else follows from them. */
+/* A register whose stores may be taken here, while Python says that nothing else follows from them.
+ */
 struct core_latch {
     uint32_t address, mask, value, direct;
 };

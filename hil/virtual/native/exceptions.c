@@ -2,8 +2,9 @@
  * their frames, faults and their escalation, lockup, and what wakes a sleeping core. */
 #include "core.h"
 
-/* CONTROL.FPCA, and the bit that TrustZone calls SFPA: the engine always runs in its secure state, and
- * takes FPCA alone for a floating-point context that is not the program's own: it clears FPSCR. */
+/* CONTROL.FPCA, and the bit that TrustZone calls SFPA: the engine always runs in its secure state,
+ * and takes FPCA alone for a floating-point context that is not the program's own: it clears FPSCR.
+ */
 #define FP_CONTEXT (1u << 2 | 1u << 3)
 
 enum { LOWEST = 256 }; /* priority of thread mode with nothing active */
@@ -150,7 +151,9 @@ void core_take_data_fault(struct core *c) {
     uint32_t kind = c->fault;
     c->fault = FAULT_NONE;
     bool bus = kind == FAULT_BUS_READ || kind == FAULT_BUS_WRITE;
-    if (bus && (c->ccr & CCR_BFHFNMIGN) && execution_priority(c, true) < 0) { /* B3.2.8: handlers of priority -1 and -2 may probe; where the engine gave up, go past it */
+    if (bus && (c->ccr & CCR_BFHFNMIGN) &&
+        execution_priority(c, true) < 0) { /* B3.2.8: handlers of priority -1 and -2 may probe;
+                                              where the engine gave up, go past it */
         if (c->pc == c->address)
             c->pc += core_is_wide(c, c->address) ? 4 : 2;
         return;
@@ -182,7 +185,8 @@ void core_supervisor_call(struct core *c) {
 void core_breakpoint(struct core *c) {
     if (c->debug_enabled)
         c->halt = HALT_BREAKPOINT;
-    else if ((c->enabled & bit(DEBUG_MONITOR)) && group(c, DEBUG_MONITOR) < execution_priority(c, true))
+    else if ((c->enabled & bit(DEBUG_MONITOR)) &&
+             group(c, DEBUG_MONITOR) < execution_priority(c, true))
         c->pending |= bit(DEBUG_MONITOR);
     else
         hard_fault(c, HFSR_DEBUGEVT);
@@ -235,7 +239,8 @@ static void enter(struct core *c, uint32_t n) {
     core_set(c, REG_IPSR, n); /* first: what follows needs a privileged mode */
     core_set(c, REG_CONTROL, control & 1);
     core_set(c, REG_EPSR, 1u << 24);
-    core_set(c, REG_LR, (extended ? 0xFFFFFFE1u : 0xFFFFFFF1u) | (ipsr ? 0 : 8) | (process_stack ? 4 : 0));
+    core_set(c, REG_LR,
+             (extended ? 0xFFFFFFE1u : 0xFFFFFFF1u) | (ipsr ? 0 : 8) | (process_stack ? 4 : 0));
     c->pending &= ~bit(n);
     c->active |= bit(n);
     c->event = 1;
@@ -330,7 +335,8 @@ void core_leave(struct core *c, uint32_t exc_return) {
     if (thread) { /* SPSEL can be written only in privileged thread mode */
         core_set(c, REG_CONTROL, 0);
         core_set(c, REG_IPSR, 0);
-        core_set(c, REG_CONTROL, (process_stack ? 2u : 0) | (extended ? FP_CONTEXT : 0) | privilege);
+        core_set(c, REG_CONTROL,
+                 (process_stack ? 2u : 0) | (extended ? FP_CONTEXT : 0) | privilege);
     } else {
         core_set(c, REG_CONTROL, privilege | (extended ? FP_CONTEXT : 0));
         core_set(c, REG_IPSR, xpsr & 0x1FF);
