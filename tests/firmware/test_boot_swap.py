@@ -102,7 +102,7 @@ def test_a_cut_in_an_operation_of_the_swap_is_survived(number: int) -> None:
     assert_recovers(device)
 
 
-# The first operations write the request of the revert and clear the trailer of the image on test; the last three steps end it.
+# The first operations write the request of the revert and clear the trailer of the image on test.
 @pytest.mark.parametrize("number", [*range(0, 20, 2), pytest.param(1500, marks=pytest.mark.nightly)])
 def test_a_cut_in_an_operation_of_the_revert_is_survived(number: int) -> None:
     device = requested(seed=number)
