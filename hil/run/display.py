@@ -127,7 +127,7 @@ class Display:
         counts = record["counts"]
         told = ", ".join(f"[{_STYLES[name]}]{counts[name]} {name}[/]" for name in _STYLES if counts[name])
         times = f"{record['bench_seconds']:.1f} s on the bench's clock in {record['wall_seconds']:.1f} s"
-        self._console.print(f"{told}; {times}; seed {record['seed']}")
+        self._console.print(f"{told or 'no case ran'}; {times}; seed {record['seed']}")
 
     def _by_case(self) -> list[tuple[str, list[Row]]]:
         """The results, together by case: with other parameters it shows the same."""
