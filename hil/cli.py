@@ -314,7 +314,10 @@ def main() -> None:
     except typer.Abort:
         code = INTERRUPTED
     except _UsageError as error:
-        _complain(error.format_message())
+        if type(error).__name__ == "NoArgsIsHelpError":  # its text is the help
+            typer.echo(error.format_message(), err=True)
+        else:
+            _complain(error.format_message())
         code = InputError.exit_code
     except KeyboardInterrupt:
         code = INTERRUPTED

@@ -13,6 +13,8 @@ from hil.cli import main
 from hil.image.keys import bench_key
 from hil.image.mutate import MUTATIONS
 
+SIGN = ["--key", "key.pem", "--version", "1.0.0", "--out", "image.bin"]
+
 
 def hil(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: object
@@ -52,6 +54,15 @@ def test_the_version_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     assert hil(monkeypatch, capsys, "--version") == (0, f"hil {__version__}\n", "")
 
 
+def test_without_arguments_the_help_is_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = hil(monkeypatch, capsys)
+    assert (code, out) == (2, "")
+    assert err.startswith("Usage: ")
+    assert "\nhil: " not in err
+
+
 def test_an_image_is_signed_read_and_broken(
     signed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -83,8 +94,27 @@ def test_the_bundled_rig_is_listed_and_shown(
     ("words", "expected"),
     [
         (["image", "info", "nowhere.bin"], "hil: nowhere.bin: cannot be read: No such file or directory"),
-        (["image", "info", "broken.hex"], "hil: broken.hex: not a sound Intel HEX file: "),
-        (["image", "info", "empty.hex"], "hil: empty.hex: the Intel HEX file holds no data"),
+        (["image", "info", "broken.hex"], "hil: broken.hex:1: not Intel HEX, "),
+        (["image", "info", "empty.hex"], "hil: empty.hex: holds no data"),
+        (["image", "info", "truncated.hex"], "hil: truncated.hex: has no end record, the file is truncated"),
+        (
+            ["image", "sign", "noise.bin", *SIGN],
+            "hil: noise.bin: 5 bytes, too short for an application's vector",
+        ),
+        (["image", "sign", "truncated.hex", *SIGN], "hil: truncated.hex: has no end record, the file is"),
+        (
+            ["image", "sign", "zeros.bin", *SIGN, "--key", "noise.bin"],
+            "hil: noise.bin: not a private key in PEM",
+        ),
+        (
+            ["image", "sign", "zeros.bin", *SIGN, "--key", "no.pem"],
+            "hil: no.pem: cannot read the key: No such",
+        ),
+        (
+            ["image", "sign", "zeros.bin", *SIGN, "--version", "one"],
+            "hil: image version 'one': expected MAJOR.",
+        ),
+        (["firmware", "build", "--out", "noise.bin"], "hil: noise.bin: cannot be written: File exists"),
         (["image", "info", "noise.bin"], "hil: noise.bin: "),
         (
             ["image", "mutate", "noise.bin", "nonsense", "--out", "x"],
@@ -107,6 +137,9 @@ def test_a_mistake_is_one_line_and_exit_2(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "broken.hex").write_text(":10000000nonsense\n")
     (tmp_path / "empty.hex").write_text(":00000001FF\n")
+    (tmp_path / "truncated.hex").write_text(":0400000001020304F2\n")
+    (tmp_path / "key.pem").write_bytes(bench_key("test").private_pem())
+    (tmp_path / "zeros.bin").write_bytes(bytes(64))
     (tmp_path / "noise.bin").write_bytes(b"noise")
     code, out, err = hil(monkeypatch, capsys, *words)
     assert (code, out) == (2, "")

@@ -10,6 +10,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -86,9 +87,8 @@ def load_key(path: Path) -> SigningKey:
         raise InputError(f"{path}: cannot read the key: {error.strerror}") from None
     try:
         private = serialization.load_pem_private_key(data, password=None)
-    except (ValueError, TypeError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path}: not an unencrypted PEM private key: {reason}") from None
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise InputError(f"{path}: not a private key in PEM without a password, P-256 or Ed25519") from None
     if isinstance(private, ed25519.Ed25519PrivateKey):
         return SigningKey(private, path.name)
     if isinstance(private, ec.EllipticCurvePrivateKey) and isinstance(private.curve, ec.SECP256R1):

@@ -30,6 +30,8 @@ from hil.image.mcuboot import ImageVersion, parse_image
 
 HEADER_SIZE = 0x200
 """Bytes from the image's start to the vector table: VTOR needs 512-byte alignment for the nRF52840's 64 vectors."""
+_LEAST_PAYLOAD = 8
+"""Bytes of the two vectors without which nothing starts: stack pointer and reset handler."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,8 @@ def sign_image(
     `slot_size` in bytes bounds image and trailer, 0 for no bound. `dependencies` maps an image number to the
     lowest version of it that this image needs. Raises InputError with imgtool's reason.
     """
+    if len(payload) < _LEAST_PAYLOAD:
+        raise InputError(f"{name}: {len(payload)} bytes, too short for an application's vector table")
 
     def build(**signature: Any) -> Image:
         image = Image(

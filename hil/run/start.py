@@ -23,6 +23,7 @@ from hil.rig.schema import RigFile
 from hil.run import plan as plans
 from hil.run.display import Display
 from hil.run.folder import check_parent
+from hil.run.interrupt import from_outside
 from hil.run.plan import Plan
 from hil.run.writer import RunWriter, exit_code_for
 
@@ -76,7 +77,7 @@ def _run(asked: Asked) -> tuple[int, Path | None]:
             code = pytest.ExitCode.INTERRUPTED
             if keeper.writer is None:
                 raise
-            keeper.writer.pytest_keyboard_interrupt()
+            keeper.writer.interrupted = True
             keeper.writer.finish()
         finally:
             keeper.display.stop()
@@ -113,7 +114,7 @@ def _arguments(folder: Path, asked: Asked) -> list[str]:
 
 
 def _exit_code(code: int, keeper: _Keeper) -> int:
-    if code == pytest.ExitCode.INTERRUPTED or keeper.interrupted:
+    if keeper.writer is not None and keeper.writer.interrupted:
         return INTERRUPTED
     outcomes = [result["outcome"] for result in keeper.writer.results] if keeper.writer is not None else []
     if code == pytest.ExitCode.USAGE_ERROR:
@@ -167,8 +168,8 @@ class _Collected:
     def pytest_configure(self, config: pytest.Config) -> None:
         _write_pytests_output_to(config, self.output)
 
-    def pytest_keyboard_interrupt(self) -> None:
-        self.interrupted = True
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        self.interrupted = from_outside(excinfo)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
@@ -191,7 +192,6 @@ class _Keeper:
     def __init__(self, display: Display) -> None:
         self.display = display
         self.writer: RunWriter | None = None
-        self.interrupted = False
 
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: pytest.Config) -> None:
@@ -204,9 +204,6 @@ class _Keeper:
     def pytest_sessionstart(self) -> None:
         if self.writer is not None:
             self.display.watch(self.writer.folder.path)
-
-    def pytest_keyboard_interrupt(self) -> None:
-        self.interrupted = True
 
 
 def _write_pytests_output_to(config: pytest.Config, file: TextIO | None) -> None:

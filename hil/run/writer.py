@@ -17,6 +17,7 @@ from hil.report import html
 from hil.rig.schema import RigFile
 from hil.run import live
 from hil.run.folder import RunFolder
+from hil.run.interrupt import from_outside
 from hil.run.plan import Plan
 from hil.run.recorder import Row
 from hil.run.settings import Settings
@@ -58,7 +59,7 @@ class RunWriter:
         self.results: list[Row] = []
         self.workers = 1
         self._began = time.perf_counter()
-        self._interrupted = False
+        self.interrupted = False
         self._record: Row = {
             "schema": 1,
             "state": "running",
@@ -93,9 +94,9 @@ class RunWriter:
             self.folder.append_result(result)
             self.results.append(result)
 
-    def pytest_keyboard_interrupt(self) -> None:
-        """Mark the run as cut short."""
-        self._interrupted = True
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Mark the run as cut short, if it was from outside."""
+        self.interrupted = self.interrupted or from_outside(excinfo)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
@@ -135,11 +136,11 @@ class RunWriter:
             images.update(result["images"])
             unmodelled.update(result["notes"].get("unmodelled", {}))
         self._record |= {
-            "state": "interrupted" if self._interrupted else "finished",
+            "state": "interrupted" if self.interrupted else "finished",
             "ended": _now(),
             "workers": self.workers,
             "counts": {outcome: counts[outcome] for outcome in OUTCOMES},
-            "exit_code": 130 if self._interrupted else exit_code_for(counts.elements()),
+            "exit_code": 130 if self.interrupted else exit_code_for(counts.elements()),
             "bench_seconds": round(bench_seconds, 6),
             "wall_seconds": round(wall_seconds, 3),
             "images": images,

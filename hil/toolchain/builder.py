@@ -281,7 +281,14 @@ def _read_program(name: str, folder: Path) -> Program:
 
 
 def _deliver(result: FirmwareBuild, out: Path) -> FirmwareBuild:
-    """Copies the programs to `out` with a build.json that says what they are."""
+    """Copies the programs to `out` with a build.json that says what they are. Raises InputError."""
+    try:
+        return _copy(result, out)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written: {error.strerror}") from None
+
+
+def _copy(result: FirmwareBuild, out: Path) -> FirmwareBuild:
     out.mkdir(parents=True, exist_ok=True)
     programs = [program for program in (result.boot, result.application) if program is not None]
     moved: dict[str, Program] = {}

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.whole.running import HIL, environment
+from tests.run.bench import MiniBench
+from tests.whole.running import HIL, environment, hil_run
 
 INTERRUPTED = 130
 PLAN = """
@@ -29,7 +30,8 @@ def test_a():
 
 @case("A-02", "A whole update")
 def test_b(dut, update, next_image):
-    update.start(next_image).run()
+    with stage("upload"):
+        update.start(next_image).run()
     update.test(next_image.hash)
     update.close()
     with stage("swap"):
@@ -104,7 +106,7 @@ def running(tmp_path: Path) -> Iterator[Running]:
     [
         (signal.SIGINT, "A-02: provision"),
         (signal.SIGINT, "A-02: swap"),
-        (signal.SIGTERM, "A-02: boot"),
+        (signal.SIGTERM, "A-02: upload"),
     ],
 )
 def test_an_interrupted_run_keeps_its_results_and_leaves_the_supply_off(
@@ -132,3 +134,53 @@ def test_a_killed_run_keeps_the_results_of_what_had_finished(running: Running) -
     assert running.process.returncode == -signal.SIGKILL
     results = [json.loads(line) for line in (running.run_folder / "results.jsonl").read_text().splitlines()]
     assert [(result["id"], result["outcome"]) for result in results] == [("A-01", "passed")]
+
+
+INTERRUPT = "import os, signal; os.kill(os.getpid(), signal.SIGINT)"
+
+
+def test_ctrl_c_while_the_command_is_loaded(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text(INTERRUPT)
+    started = environment()
+    done = subprocess.run(
+        [*HIL, "run"],
+        cwd=tmp_path,
+        env=started | {"PYTHONPATH": f"{tmp_path}:{started['PYTHONPATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (INTERRUPTED, "", "")
+
+
+def test_ctrl_c_while_the_cases_are_read(tmp_path: Path) -> None:
+    bench = MiniBench(tmp_path)
+    bench.cases(INTERRUPT)
+    ended = bench.run()
+    assert (ended.code, ended.out, ended.err) == (INTERRUPTED, "", "")
+    assert not (tmp_path / "out").exists()
+
+
+def test_ctrl_c_while_the_report_is_written(tmp_path: Path) -> None:
+    bench = MiniBench(tmp_path)
+    bench.cases("@case('A-01', 'It holds')\ndef test_it(): pass\n")
+    (tmp_path / "conftest.py").write_text(f"def pytest_html_results_summary():\n    {INTERRUPT}\n")
+    ended = bench.run()
+    assert (ended.code, ended.err) == (INTERRUPTED, "")
+    assert (ended.record["state"], ended.record["exit_code"]) == ("interrupted", INTERRUPTED)
+    assert set(ended.results) == {"A-01"}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_run_that_ends_after_so_many_failures_was_not_interrupted(tmp_path: Path, workers: int) -> None:
+    (tmp_path / "plan.toml").write_text(PLAN + "[limits]\nstop_after = 1\n")
+    (tmp_path / "test_cases.py").write_text(
+        "import pytest\nfrom hil.case import case\n"
+        "@case('A-01', 'It holds')\n@pytest.mark.parametrize('n', range(6))\n"
+        "def test_it(n): assert n == 9, 'it does not'\n"
+    )
+    ended = hil_run(tmp_path, "--plan", "plan.toml", "--workers", str(workers))
+    assert (ended.code, ended.err) == (1, "")
+    assert (ended.record["state"], ended.record["exit_code"]) == ("finished", 1)
+    assert 1 <= len(ended.results) < 6
