@@ -138,14 +138,16 @@ class Display:
 
     def _lines(self) -> None:
         """Without a terminal: now and then a line on where each case is that lasts."""
-        last: dict[str, float] = {}
+        told: dict[str, tuple[float, str]] = {}
         while not self._stop.wait(0.2):
             for progress in live.read(self._folder) if self._folder is not None else []:
                 now = time.monotonic()
-                if now - last.setdefault(progress.case, now) > _SECONDS_BETWEEN_LINES:
-                    last[progress.case] = now
-                    words = [f"{progress.case}: {progress.stage}", _percent(progress), _rate(progress)]
-                    self._console.print(escape("  ".join(word.strip() for word in words if word)))
+                when, before = told.setdefault(progress.case, (now, ""))
+                words = [f"{progress.case}: {progress.stage}", _percent(progress), _rate(progress)]
+                line = "  ".join(word.strip() for word in words if word)
+                if line != before and now - when > _SECONDS_BETWEEN_LINES:
+                    told[progress.case] = (now, line)
+                    self._console.print(escape(line))
 
 
 def _bar(progress: Progress) -> RenderableType:

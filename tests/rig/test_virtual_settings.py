@@ -10,6 +10,8 @@ import pytest
 
 from hil import bundled
 from hil.rig import files
+from hil.rig.device import Device
+from hil.rig.product import bundled_product
 from hil.rig.rig import Rig, open_rig
 from hil.rig.virtual import VirtualBench
 from hil.virtual.bench import Bench
@@ -88,3 +90,16 @@ def test_the_revision_is_the_one_that_a_debugger_reads(tmp_path: Path, revision:
             rig.probe.recover()
         variant = rig.probe.read_words(0x1000_0104, 1)[0]
         assert variant.to_bytes(4, "big") == b"AA" + build_code
+
+
+def test_the_bundled_bootloader_keeps_the_debug_port_of_rev3_open(tmp_path: Path) -> None:
+    with powered(tmp_path, 'revision = "Rev3"') as (rig, hardware):
+        assert rig.probe.locked(), "a blank chip of this revision is locked"
+        rig.release_probe()
+        product = bundled_product(rig.file.device)
+        dut = Device(rig)
+        dut.provision(bootloader=product.bootloader, provisioning=product.provisioning.page())
+        dut.power_cycle()
+        rig.sleep(0.5)
+        assert dut.read_flash(0, len(product.bootloader)) == product.bootloader
+        assert not hardware.kits[0].soc.locked

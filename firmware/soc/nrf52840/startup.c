@@ -89,6 +89,9 @@ __attribute__((section(".vectors"), used)) vector vectors[64] = {
 
 __attribute__((noreturn, used)) void Reset_Handler(void) {
     SCB_VTOR = (uint32_t)(uintptr_t)vectors;
+    /* Build code Fx0 and later closes the debug port at each reset, unless UICR and software agree
+     * that it is open: so UICR decides, as it does alone on earlier ones. */
+    APPROTECT_DISABLE = UICR_APPROTECT;
     const uint32_t *from = linker_data_load;
     for (volatile uint32_t *to = linker_data_start; to < linker_data_end; to++) {
         *to = *from++;
