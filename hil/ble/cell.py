@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hil.ble import airtime
+from hil import airtime
 from hil.ble.central import Connection
 from hil.errors import BenchError
 

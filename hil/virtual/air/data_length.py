@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hil.ble.airtime import CODED_MIN_TX_TIME_US, Phy, effective_tx_time_us
+from hil.airtime import CODED_MIN_TX_TIME_US, Phy, effective_tx_time_us
 from hil.virtual.air.medium import CODING_S2, PHY_2M, PHY_CODED
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hil.ble.airtime import T_IFS_US, octets_within
+from hil.airtime import T_IFS_US, octets_within
 from hil.virtual.air import errors
 from hil.virtual.air.channels import HopSequence
 from hil.virtual.air.component import Component

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Protocol
 
-from hil.ble.airtime import Phy, packet_us
+from hil.airtime import Phy, packet_us
 from hil.virtual.air.component import Component
 from hil.virtual.kernel import TICKS_PER_US, Kernel
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from hil.ble.airtime import Phy, goodput_ceiling, shortest_transfer_us
+from hil.airtime import Phy, goodput_ceiling, shortest_transfer_us
 from hil.virtual.kernel import TICKS_PER_US
 from tests.virtual.air.host import Pair
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hil.ble.airtime import (
+from hil.airtime import (
     Phy,
     effective_octets,
     effective_tx_time_us,
