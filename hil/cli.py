@@ -276,18 +276,14 @@ def rigs_check(
 
 
 def _read_binary(path: Path) -> bytes:
-    """The content of a .bin or .hex file. Raises InputError."""
+    """The content of a binary or Intel HEX file. Raises InputError."""
     try:
-        if path.suffix.lower() not in (".hex", ".ihex"):
-            return path.read_bytes()
-        text = path.read_text(encoding="ascii")
+        data = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not an Intel HEX file: it holds other than ASCII characters") from None
-    from hil.image.hexfile import binary_of
+    from hil import hexfile
 
-    return binary_of(text, str(path))
+    return hexfile.binary_of(data, str(path)) if path.suffix.lower() in hexfile.SUFFIXES else data
 
 
 def _write(path: Path, data: bytes) -> None:

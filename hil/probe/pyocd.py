@@ -17,8 +17,8 @@ from pyocd.flash.loader import FlashLoader
 from pyocd.probe.aggregator import DebugProbeAggregator
 
 from hil.errors import BenchError, InputError
+from hil.hexfile import read_image
 from hil.probe.base import Progress
-from hil.probe.hexfile import read_image
 
 MAX_LENGTH = 16 << 20
 """Bytes of one read or write, above any device's memory."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from intelhex import IntelHex
 
 from hil.errors import InputError
-from hil.probe.hexfile import parse_hex, read_image
+from hil.hexfile import binary_of, parse_hex, read_image
 
 END = ":00000001FF\n"
 
@@ -59,6 +59,17 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
         parse_hex(data)
     except InputError as error:
         assert str(error)
+
+
+def test_gaps_of_a_binary_are_as_in_erased_flash() -> None:
+    pieces = b":02000400AABB95\n:02000000CCDD55\n"
+    assert binary_of(pieces + END.encode()) == b"\xcc\xdd\xff\xff\xaa\xbb"
+
+
+def test_a_binary_has_a_limit() -> None:
+    far_apart = b":01000000AA55\n:020000040200F8\n:01000000AA55\n" + END.encode()
+    with pytest.raises(InputError, match=r"x\.hex: the data spans 33554433 bytes, more than 16777216"):
+        binary_of(far_apart, "x.hex")
 
 
 def test_raw_files_need_an_address_and_hex_files_none(tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from hil.errors import InputError
 
+SUFFIXES = (".hex", ".ihex", ".ihx")
 FILE_LIMIT = 64 << 20
+BINARY_LIMIT = 16 << 20
 
 
 def read_image(path: Path, address: int | None = None) -> list[tuple[int, bytes]]:
@@ -25,7 +27,7 @@ def read_image(path: Path, address: int | None = None) -> list[tuple[int, bytes]
         data = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    if path.suffix.lower() in (".hex", ".ihex", ".ihx"):
+    if path.suffix.lower() in SUFFIXES:
         if address is not None:
             raise InputError(
                 f"{path}: a HEX file brings its own addresses, so 0x{address:x} cannot be asked for"
@@ -60,6 +62,21 @@ def parse_hex(data: bytes, name: str = "HEX data") -> list[tuple[int, bytes]]:
         elif kind not in (3, 5):
             raise InputError(f"{name}:{number}: unknown record type {kind:02x}")
     raise InputError(f"{name}: has no end record, the file is truncated")
+
+
+def binary_of(data: bytes, name: str = "HEX data") -> bytes:
+    """The one stretch of bytes that Intel HEX text describes; gaps are filled with 0xff, as in erased flash.
+
+    Raises InputError as `parse_hex` does, and when the data span more than BINARY_LIMIT bytes.
+    """
+    pieces = parse_hex(data, name)
+    first, last = pieces[0][0], pieces[-1][0] + len(pieces[-1][1])
+    if last - first > BINARY_LIMIT:
+        raise InputError(f"{name}: the data spans {last - first} bytes, more than {BINARY_LIMIT}")
+    image = bytearray(b"\xff" * (last - first))
+    for address, payload in pieces:
+        image[address - first : address - first + len(payload)] = payload
+    return bytes(image)
 
 
 def _record(text: bytes, where: str) -> bytes:
