@@ -13,28 +13,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import pytest
 
 from hil.errors import InputError
 from hil.run import recorder
-
-MARKER = "hil_case"
+from hil.run.cases import MARKER, CaseInfo
 
 _ID = re.compile(r"[A-Z][A-Z0-9]*(-[A-Z0-9]+)+")
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-
-
-@dataclass(frozen=True)
-class CaseInfo:
-    """What is known of a case before it runs."""
-
-    id: str
-    sentence: str
-    evidence_for: tuple[str, ...]
-    needs: tuple[str, ...]
 
 
 def case(
@@ -60,12 +48,6 @@ def case(
         return marked
 
     return mark
-
-
-def info_of(item: pytest.Item) -> CaseInfo | None:
-    """The case that `item` runs, or None when it is a plain test."""
-    marker = item.get_closest_marker(MARKER)
-    return marker.args[0] if marker is not None else None
 
 
 @contextmanager

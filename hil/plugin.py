@@ -23,12 +23,10 @@ if TYPE_CHECKING:
     from hil.rig.product import Product
     from hil.rig.rig import Rig
     from hil.run.reported import ReportedImages, ReportedUpdate
-    from hil.run.writer import RunWriter
 
 _MARKER_LINE = "hil_case(info): a case of a test plan; written by hil.case.case"
 _WORKER_FOLDER = "hil_folder"
 
-WRITER: pytest.StashKey[RunWriter] = pytest.StashKey()
 _FOLDER: pytest.StashKey[Path] = pytest.StashKey()
 
 
@@ -98,7 +96,7 @@ def _write_run_folder(config: pytest.Config) -> None:
     from hil.rig import files
     from hil.run import settings
     from hil.run.folder import RunFolder
-    from hil.run.writer import RunWriter
+    from hil.run.writer import WRITER, RunWriter
 
     try:
         asked = settings.of(config)

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from hil.case import CaseInfo, info_of
 from hil.errors import BenchError, DeviceError
 from hil.rig.schema import RigFile
 from hil.run import recorder as recorders
+from hil.run.cases import CaseInfo, info_of
 from hil.run.folder import WALL_KEY, RunFolder
 from hil.run.live import LiveFile
 from hil.run.recorder import Recorder, Row

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hil.case import info_of
+from hil.run.cases import info_of
 from hil.run.hooks import REPEAT_ARGUMENT, instance_id
 from hil.run.plan import Plan
 

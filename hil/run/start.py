@@ -15,17 +15,16 @@ from typing import TextIO
 import pytest
 
 from hil import bundled
-from hil.case import info_of
 from hil.errors import BenchError, InputError
-from hil.plugin import WRITER
 from hil.rig import files
 from hil.rig.schema import RigFile
 from hil.run import plan as plans
+from hil.run.cases import info_of
 from hil.run.display import Display
 from hil.run.folder import check_parent
 from hil.run.interrupt import from_outside
 from hil.run.plan import Plan
-from hil.run.writer import RunWriter, exit_code_for
+from hil.run.writer import WRITER, RunWriter, exit_code_for
 
 INTERRUPTED = 130
 

@@ -151,6 +151,10 @@ class RunWriter:
         live.clear(self.folder.path)
 
 
+WRITER: pytest.StashKey[RunWriter] = pytest.StashKey()
+"""Where pytest's configuration keeps the writer of its run."""
+
+
 def _versions() -> Row:
     found = {"hil": __version__}
     for package in _RECORDED_PACKAGES:
