@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hil.virtual import registry
 from hil.virtual.air.controller import Controller
 from hil.virtual.air.h4 import H4
 from hil.virtual.air.medium import Medium
@@ -17,7 +18,6 @@ from hil.virtual.instruments.terminals import RailTerminals
 from hil.virtual.kernel import Kernel
 from hil.virtual.kit import Kit
 from hil.virtual.swdlink import SwdLink
-from hil.virtual.wire import registry
 
 CONTROLLER_VOLTS = 1.7
 CONTROLLER_HYSTERESIS = 0.05

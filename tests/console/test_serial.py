@@ -11,9 +11,9 @@ import serial
 
 from hil.console import ConsoleTimeout, SerialConsole, open_console
 from hil.errors import BenchError, InputError
+from hil.virtual import registry
 from hil.virtual.kernel import TICKS_PER_MS, Kernel
 from hil.virtual.uart import UartLine
-from hil.virtual.wire import registry
 from hil.virtual.wire import serial as wire_serial
 from hil.virtual.wire.loop import VirtualEventLoop
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import pytest
 
 from hil.probe import PyocdProbe
+from hil.virtual import registry
 from hil.virtual.kernel import TICKS_PER_MS, Kernel
 from hil.virtual.power.rail import Rail
 from hil.virtual.power.source import Profile
 from hil.virtual.soc.nrf52840 import Soc
 from hil.virtual.swdlink import SwdLink
-from hil.virtual.wire import registry, swd
+from hil.virtual.wire import swd
 
 NAME = "bench-kit"
 

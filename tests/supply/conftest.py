@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import pytest
 
 from hil.supply import ScpiSupply
+from hil.virtual import registry
 from hil.virtual.instruments.psu import PowerSupply
 from hil.virtual.instruments.terminals import RailTerminals
 from hil.virtual.kernel import TICKS_PER_SECOND, Kernel
 from hil.virtual.power.rail import Rail
-from hil.virtual.wire import registry
 from hil.virtual.wire import serial as wire_serial
 
 RESOURCE = "ASRLhil://bench-psu?visa::INSTR"

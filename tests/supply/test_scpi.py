@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from hil.errors import BenchError, HilError, InputError
 from hil.supply import ScpiSupply, Supply
+from hil.virtual import registry
 from hil.virtual.kernel import Kernel
-from hil.virtual.wire import registry
 from hil.virtual.wire import serial as wire_serial
 
 from .conftest import RESOURCE, Bench

@@ -14,8 +14,8 @@ from typing import Protocol
 
 from bumble.transport.common import BaseSource, Transport
 
+from hil.virtual import registry
 from hil.virtual.kernel import Kernel
-from hil.virtual.wire import registry
 
 SCHEME = "hil"
 

@@ -30,8 +30,8 @@ from serial.serialutil import (
 )
 
 from hil.errors import InputError
+from hil.virtual import registry
 from hil.virtual.kernel import TICKS_PER_SECOND, Kernel
-from hil.virtual.wire import registry
 
 PACKAGE = "hil.virtual.wire"
 BUFFER_LIMIT = 1 << 20

@@ -19,9 +19,10 @@ from pyocd.core.plugin import Plugin
 from pyocd.probe.debug_probe import DebugProbe
 
 from hil.errors import HilError
+from hil.virtual import registry
 from hil.virtual.debugport import FaultAcknowledge, NoAcknowledge
 from hil.virtual.swdlink import SwdLink
-from hil.virtual.wire import filekit, registry
+from hil.virtual.wire import filekit
 
 ENVIRONMENT = "HIL_KIT"
 SUFFIX = "/swd"

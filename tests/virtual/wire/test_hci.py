@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from hil.errors import InputError
+from hil.virtual import registry
 from hil.virtual.kernel import Kernel
-from hil.virtual.wire import registry
 from hil.virtual.wire.hci import open_virtual_transport
 from hil.virtual.wire.loop import VirtualEventLoop
 

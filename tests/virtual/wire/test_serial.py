@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import serial
 
+from hil.virtual import registry
 from hil.virtual.kernel import TICKS_PER_MS, TICKS_PER_SECOND, Kernel
 from hil.virtual.uart import UartLine
-from hil.virtual.wire import registry
 from hil.virtual.wire import serial as wire_serial
 from hil.virtual.wire.loop import VirtualEventLoop
 
