@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hil.case import case, stage
-from hil.dfu.errors import SmpResultError
+from hil.dfu.errors import ImageTestOfActiveDenied, SmpResultError
 from hil.image.sign import SignedImage
 from hil.rig.boot_info import Refusal
 from hil.rig.device import Device
@@ -28,21 +28,25 @@ def test_no_downgrade(
     counter: int,
 ) -> None:
     image = images.make(version, security_counter=counter)
-    refused = False
+    answer: SmpResultError | None = None
     with stage("offer"):
         try:
             update.start(image).run()
-            if image.hash != base_image.hash:
-                update.test(image.hash)
-        except SmpResultError:
-            refused = True
+            update.test(image.hash)
+        except SmpResultError as refusal:
+            answer = refusal
         update.close()
         dut.reset()
         dut.wait_booted(60.0)
     with stage("check"):
         assert dut.holds(base_image), f"version {version} with security counter {counter} was installed"
+        if image.hash == base_image.hash:
+            # The same image again: the flash cannot tell it from the one that runs, the answer can.
+            assert isinstance(answer, ImageTestOfActiveDenied), f"the application's answer was: {answer}"
+            return
+        # A refusal for another reason, such as a battery that is low, would say nothing of the version.
+        assert answer is None, f"the application's answer was: {answer}"
         info = dut.boot_info
         assert info is not None
-        if not refused and image.hash != base_image.hash:
-            expected = Refusal.SECURITY_COUNTER if counter == 0 else Refusal.VERSION
-            assert info.images[0].refusal is expected
+        expected = Refusal.SECURITY_COUNTER if counter == 0 else Refusal.VERSION
+        assert info.images[0].refusal is expected

@@ -15,7 +15,7 @@ from hil.run.reported import ReportedImages, ReportedUpdate
     "RB-01",
     "An image that never confirms, hangs, faults or resets is reverted, and the former image runs confirmed",
     evidence_for=["BRIEF-rollback", "CRA-I.2.k", "ISVS-3.4.7"],
-    needs=["central", "device.behaviours"],
+    needs=["central", "console", "device.behaviours"],
 )
 @pytest.mark.parametrize("behaviour", ["NEVER_CONFIRM", "HANG", "FAULT", "RESET"])
 def test_a_bad_image_is_reverted(

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from uuid import UUID
 
+from hil.errors import InputError
 from hil.image.keys import SigningKey
-from hil.image.mcuboot import ImageVersion
+from hil.image.mcuboot import ImageVersion, parse_image
 from hil.image.mutate import mutate_image
 from hil.image.sign import SignedImage, sign_image
 from hil.image.variants import Behaviour, pad_payload, patch_behaviour
@@ -73,6 +74,15 @@ class ImageFactory:
         return self._made[asked]
 
     def broken(self, mutation: str, version: str, *, size: int | None = None) -> SignedImage:
-        """A sound image of `version`, then broken as `mutation` says (hil.image.mutate); it keeps that one's hash."""
+        """A sound image of `version`, then broken as `mutation` says (hil.image.mutate).
+
+        Its `hash` is the one that its TLVs hold, since a device names it by that, or the sound image's if it is too
+        broken to hold one.
+        """
         sound = self.make(version, size=size)
-        return replace(sound, data=mutate_image(sound.data, mutation), name=f"{version} {mutation}")
+        data = mutate_image(sound.data, mutation)
+        try:
+            named = parse_image(data).hash
+        except InputError:
+            named = sound.hash
+        return replace(sound, data=data, hash=named, name=f"{version} {mutation}")
