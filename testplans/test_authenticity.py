@@ -13,45 +13,25 @@ from hil.rig.boot_info import Refusal
 from hil.rig.device import Device
 from hil.run.reported import ReportedImages, ReportedUpdate
 
-MUTATIONS = [
-    "header-magic",
-    "header-size",
-    "header-image-size",
-    "header-protected-size",
-    "header-version-rehashed",
-    "payload-first-bit",
-    "payload-last-bit",
-    "payload-rehashed",
-    "tlv-hash",
-    "tlv-key-hash",
-    "tlv-signature",
-    "tlv-signature-type",
-    "tlv-length",
-    "tlv-counter",
-    "truncated-payload",
-    "truncated-tlv",
-]
 REFUSALS = {
-    "header-magic": {Refusal.HEADER},
-    "header-size": {Refusal.HEADER, Refusal.SIZE},
-    "header-image-size": {Refusal.SIZE},
-    "header-protected-size": {Refusal.SIZE, Refusal.TLV},
-    "header-version-rehashed": {Refusal.SIGNATURE},
-    "payload-first-bit": {Refusal.HASH},
-    "payload-last-bit": {Refusal.HASH},
-    "payload-rehashed": {Refusal.SIGNATURE},
-    "tlv-hash": {Refusal.HASH},
-    "tlv-key-hash": {Refusal.KEY},
-    "tlv-signature": {Refusal.SIGNATURE},
-    "tlv-signature-type": {Refusal.TLV, Refusal.SIGNATURE},
-    "tlv-length": {Refusal.TLV},
-    "tlv-counter": {Refusal.HASH},
-    "truncated-payload": {Refusal.TLV},
-    "truncated-tlv": {Refusal.SIGNATURE, Refusal.TLV},
-    "wrong key": {Refusal.KEY},
+    "wrong key": Refusal.KEY,
+    "header-magic": Refusal.HEADER,
+    "header-size": Refusal.HEADER,
+    "header-image-size": Refusal.SIZE,
+    "header-protected-size": Refusal.TLV,
+    "header-version-rehashed": Refusal.SIGNATURE,
+    "payload-first-bit": Refusal.HASH,
+    "payload-last-bit": Refusal.HASH,
+    "payload-rehashed": Refusal.SIGNATURE,
+    "tlv-hash": Refusal.HASH,
+    "tlv-key-hash": Refusal.KEY,
+    "tlv-signature": Refusal.SIGNATURE,
+    "tlv-signature-type": Refusal.TLV,
+    "tlv-length": Refusal.TLV,
+    "tlv-counter": Refusal.HASH,
+    "truncated-payload": Refusal.TLV,
+    "truncated-tlv": Refusal.SIGNATURE,
 }
-
-
 # The application sees that these are no images; all others it takes, and the bootloader refuses them.
 ANSWERS: dict[str, type[SmpResultError]] = {
     "header-magic": ImageInvalidImageHeaderMagic,
@@ -113,7 +93,7 @@ def test_a_broken_image_is_refused_over_the_air(
             assert answer is None, f"the application's answer was: {answer}"
             info = dut.boot_info
             assert info is not None
-            assert info.images[0].refusal in REFUSALS[fault]
+            assert info.images[0].refusal is REFUSALS[fault]
 
 
 @case(
@@ -122,7 +102,7 @@ def test_a_broken_image_is_refused_over_the_air(
     evidence_for=["BRIEF-signing", "CRA-I.2.f", "ETSI-5.3-9"],
     needs=["probe"],
 )
-@pytest.mark.parametrize("fault", ["wrong key", *MUTATIONS])
+@pytest.mark.parametrize("fault", list(REFUSALS))
 def test_the_bootloader_refuses_a_broken_image(
     dut: Device, images: ReportedImages, base_image: SignedImage, fault: str
 ) -> None:
@@ -137,4 +117,4 @@ def test_the_bootloader_refuses_a_broken_image(
         assert dut.holds(base_image), f"the former image was overwritten ({fault})"
         info = dut.boot_info
         assert info is not None
-        assert info.images[0].refusal in REFUSALS[fault]
+        assert info.images[0].refusal is REFUSALS[fault]

@@ -25,10 +25,14 @@ def test_upload_refused_at_low_battery(dut: Device, update: ReportedUpdate, next
         dut.set_battery(battery.upload_minimum - 2)
         with pytest.raises(BatteryLow):
             update.start(next_image)
-        assert all(state.version != str(next_image.version) for state in update.states())
+        slot = dut.file.slot("secondary")
+        assert set(dut.read_flash(slot.start, slot.size)) == {0xFF}, (
+            "something was written below the threshold"
+        )
     with stage("above"):
         dut.set_battery(battery.upload_minimum + 2)
         update.start(next_image).run()
+        assert dut.holds(next_image, "secondary"), "the upload above the threshold is not in the update slot"
 
 
 @case(

@@ -168,14 +168,13 @@ class Device:
         return self.read_flash(slot.start, slot.size)
 
     def holds(self, image: SignedImage, role: str = "primary") -> bool:
-        """Whether the slot holds exactly this image: header, payload and TLVs."""
-        return self.read_slot(role)[: len(image.data)] == image.data
+        """Whether the slot holds exactly this image, header, payload and TLVs; the secondary one, as an update."""
+        return self.read_flash(self._image_start(role), len(image.data)) == image.data
 
     def slot(self, role: str = "primary", image: int = 0) -> SlotContent:
         """What lies in a slot, from its image header and trailer in the flash."""
         where = self.file.slot(role, image)
-        offset = self.file.flash_page if role == "secondary" and self.file.swap == "offset" else 0
-        header = self.read_flash(where.start + offset, 32)
+        header = self.read_flash(self._image_start(role, image), 32)
         trailer = parse_trailer(self.read_flash(where.end - _TRAILER_BYTES, _TRAILER_BYTES))
         try:
             version = parse_header(header).version
@@ -201,6 +200,11 @@ class Device:
     def log(self) -> str:
         """What the device has printed on its console since the case began."""
         return self.rig.console.text()
+
+    def _image_start(self, role: str, image: int = 0) -> int:
+        """Where the image of a slot begins: with swap-offset an update lies one page into the secondary slot."""
+        offset = self.file.flash_page if role == "secondary" and self.file.swap == "offset" else 0
+        return self.file.slot(role, image).start + offset
 
     @contextlib.contextmanager
     def _probing(self) -> Iterator[Probe]:
