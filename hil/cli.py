@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -321,6 +322,9 @@ def main() -> None:
         # The reader of our output went away; the interpreter must not complain of it once more when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = BenchError.exit_code
+    if code == INTERRUPTED:
+        # A coroutine that Ctrl-C came before is dropped when the interpreter ends, which must not be told the user.
+        warnings.filterwarnings("ignore", message="coroutine .* was never awaited")
     sys.exit(code if isinstance(code, int) else 0)
 
 

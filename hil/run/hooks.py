@@ -17,6 +17,7 @@ from hil.rig.schema import RigFile
 from hil.run import recorder as recorders
 from hil.run.cases import CaseInfo, info_of
 from hil.run.folder import WALL_KEY, RunFolder
+from hil.run.interrupt import hides_an_interrupt
 from hil.run.live import LiveFile
 from hil.run.recorder import Recorder, Row
 from hil.run.settings import Settings
@@ -111,6 +112,8 @@ class CaseHooks:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Tell the device's failures from the bench's, and put the case's result on its last report."""
+        if call.excinfo is not None and hides_an_interrupt(call.excinfo.value):
+            raise KeyboardInterrupt
         info = info_of(item)
         if info is None or _PHASES not in item.stash:
             return (yield)

@@ -1,4 +1,4 @@
-"""Tells a run that was ended from outside from one that pytest stopped by itself."""
+"""Tells what Ctrl-C ended from what ended by itself."""
 
 from __future__ import annotations
 
@@ -14,3 +14,17 @@ def from_outside(excinfo: pytest.ExceptionInfo[BaseException]) -> bool:
     """
     stopped_by_pytest = isinstance(excinfo.value, KeyboardInterrupt) and excinfo.type is not KeyboardInterrupt
     return not stopped_by_pytest or "keyboard-interrupt" in str(excinfo.value)
+
+
+def hides_an_interrupt(error: BaseException) -> bool:
+    """Whether `error` took the place of a KeyboardInterrupt.
+
+    Ctrl-C may come between any two steps of a library, and its own cleaning up may then fail: pyOCD, interrupted while
+    it waits for a lock, releases what it never held, and the user's wish would be lost in a RuntimeError.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, KeyboardInterrupt):
+            return True
+        seen = seen.__context__
+    return False

@@ -14,7 +14,8 @@ import heapq
 import random
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Protocol
 
@@ -38,8 +39,11 @@ _advancing: list[Kernel] = []
 
 
 def _on_sigint(number: int, frame: FrameType | None) -> None:
-    """Ctrl-C: deferred to the end of the slice inside `advance`, KeyboardInterrupt at once elsewhere."""
-    if _advancing:
+    """Ctrl-C: deferred to the end of the slice inside `advance`, KeyboardInterrupt at once elsewhere.
+
+    A second one is not deferred: whatever keeps the first waiting must not keep the user waiting for ever.
+    """
+    if _advancing and not _advancing[-1].interrupted:
         _advancing[-1].interrupt()
     else:
         signal.default_int_handler(number, frame)
@@ -192,6 +196,27 @@ class Kernel:
         if self._running is not None:
             self._bound = min(self._bound, self._running.now)
             self._running.limit_to(self._running.now)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether an `interrupt()` waits to be raised."""
+        return self._interrupted
+
+    @contextmanager
+    def deferring_interrupts(self) -> Iterator[None]:
+        """In this block Ctrl-C waits for the next slice of `advance`, or for the block's end.
+
+        For an event loop, which would lose a callback if KeyboardInterrupt came between taking it and running it.
+        """
+        _defer_sigint()
+        _advancing.append(self)
+        try:
+            yield
+        finally:
+            _advancing.pop()
+            if self._interrupted:
+                self._interrupted = False
+                raise KeyboardInterrupt
 
     def advance(self, until: int, wake: Callable[[], bool] | None = None) -> None:
         """Move time to tick `until`, running the events due up to and including it.

@@ -128,13 +128,14 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
         When it is interrupted (Ctrl-C, a model's exception, BenchError), the coroutine is cancelled
         and given the chance to clean up before the exception goes on to the caller.
         """
-        task = self.create_task(main)
-        try:
-            return self.run_until_complete(task)
-        except BaseException:
-            if not task.done():
-                self._unwind(task)
-            raise
+        with self.kernel.deferring_interrupts():
+            task = self.create_task(main)
+            try:
+                return self.run_until_complete(task)
+            except BaseException:
+                if not task.done():
+                    self._unwind(task)
+                raise
 
     def _unwind(self, task: asyncio.Task[T]) -> None:
         task.cancel()
