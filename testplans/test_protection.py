@@ -38,6 +38,8 @@ def test_hostile_application(
 ) -> None:
     number, faults = ATTACKS[attack]
     hostile = images.make("1.0.0", behaviour=Behaviour.HOSTILE, attack=number)
+    sent = bytearray()
+    blank_dut.rig.console.add_byte_tap(sent.extend)
     with stage("provision"):
         blank_dut.rig.console.skip()
         blank_dut.provision(
@@ -60,5 +62,8 @@ def test_hostile_application(
         assert where is not None
         assert blank_dut.read_flash(0, len(start)) == start, f"{attack} changed the bootloader"
         assert blank_dut.read_flash(where.start, len(page)) == page, f"{attack} changed the provisioning page"
+        # What EasyDMA would have sent of them: the attack aims at the second word of each.
+        assert start[4:20] not in sent, f"{attack} read the bootloader out"
+        assert page[4:20] not in sent, f"{attack} read the provisioning page out"
         blank_dut.reset()
         blank_dut.rig.console.wait_for(re.escape("1.0.0") + ".* starts", 10.0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import time
 from collections.abc import Generator
 from datetime import UTC, datetime
@@ -169,7 +168,7 @@ class CaseHooks:
             "images": noted.images,
             "notes": noted.notes,
             "artefacts": artefacts,
-            "command": self.command(noted.instance),
+            "command": self._settings.command(noted.instance),
             "nodeid": item.nodeid,
             WALL_KEY: {
                 "started": started,
@@ -185,20 +184,10 @@ class CaseHooks:
         folder = self.folder.case_folder(noted.instance)
         if outcome in ("failed", "error"):
             text = "\n\n".join(phase["text"] for phase in phases.values() if phase["text"])
-            head = (
-                f"{noted.instance}: {outcome}\nseed {noted.seed}\nrepeat with: {self.command(noted.instance)}"
-            )
+            command = self._settings.command(noted.instance)
+            head = f"{noted.instance}: {outcome}\nseed {noted.seed}\nrepeat with: {command}"
             (folder / "failure.txt").write_text(f"{head}\n\n{text}\n", encoding="utf-8")
         return sorted(f"cases/{folder.name}/{path.name}" for path in folder.iterdir() if path.is_file())
-
-    def command(self, instance: str) -> str:
-        """The command that runs just this case again, from the same seed."""
-        words = ["hil", "run", "--rig", self._settings.rig]
-        if self._settings.plan:
-            words += ["--plan", self._settings.plan]
-        if self._settings.defect:
-            words += ["--defect", self._settings.defect]
-        return shlex.join([*words, "--seed", str(self._settings.seed), "--case", instance])
 
 
 def _phase(report: pytest.TestReport, call: pytest.CallInfo[None]) -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 
 import pytest
@@ -25,6 +26,15 @@ class Settings:
     seed: int = DEFAULT_SEED
     cases: tuple[str, ...] = field(default=())
     defect: str | None = None
+
+    def command(self, instance: str) -> str:
+        """The command that runs just this case again, from the same seed."""
+        words = ["hil", "run", "--rig", self.rig]
+        if self.plan:
+            words += ["--plan", self.plan]
+        if self.defect:
+            words += ["--defect", self.defect]
+        return shlex.join([*words, "--seed", str(self.seed), "--case", instance])
 
 
 def of(config: pytest.Config) -> Settings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from hil.errors import BenchError, InputError
 from hil.rig import files
 from hil.rig.schema import RigFile
 from hil.run import plan as plans
-from hil.run.cases import info_of
+from hil.run.cases import CaseInfo, info_of
 from hil.run.display import Display
 from hil.run.folder import check_parent
 from hil.run.interrupt import from_outside
@@ -59,12 +60,12 @@ def _run(asked: Asked) -> tuple[int, Path | None]:
     if workers > 1 and rig.bench != "virtual":
         raise InputError(f"rig {rig.name}: a real bench runs one case at a time; give --workers 1")
     folder = bundled.testplans() if Path(asked.plan).suffix != ".toml" else _folder_of(Path(asked.plan))
-    instances = _collect(folder, plan, asked)
+    cases = _collect(folder, plan, asked)
     out = asked.out or bundled.reports()
     check_parent(out)
     with _own_stdout() as stream:
         _build_firmware(rig, asked.defect, stream)
-        keeper = _Keeper(Display(stream, len(instances)))
+        keeper = _Keeper(Display(stream, len(cases)), cases)
         arguments = _arguments(folder, asked)
         arguments += [f"--hil-out={out}"]
         if workers > 1:
@@ -125,23 +126,26 @@ def _exit_code(code: int, keeper: _Keeper) -> int:
     return exit_code_for(outcomes)
 
 
-def _collect(folder: Path, plan: Plan, asked: Asked) -> list[str]:
-    """The ids of the cases that will run. Raises InputError when a plan or a test module is wrong."""
+def _collect(folder: Path, plan: Plan, asked: Asked) -> dict[str, tuple[str, CaseInfo]]:
+    """The cases that will run, by pytest's id of the test: instance id and description.
+
+    Raises InputError when a plan or a test module is wrong.
+    """
     known = _Collected()
     _collect_quietly(_configuration(folder), known)
     if known.broken:
         raise InputError(f"{known.broken[0]}")
-    plan.check(sorted({case_id for case_id, _ in known.cases}))
+    plan.check(sorted({info.id for _, info in known.cases.values()}))
     chosen = _Collected()
     _collect_quietly(_arguments(folder, asked), chosen)
     for wanted in asked.cases:
-        if not any(wanted in pair for pair in chosen.cases):
+        if not any(wanted in (instance, info.id) for instance, info in chosen.cases.values()):
             raise InputError(f'--case "{wanted}": plan {plan.name} has no such case')
-    twice = [instance for _, instance in chosen.cases]
-    repeated = sorted({instance for instance in twice if twice.count(instance) > 1})
+    instances = Counter(instance for instance, _ in chosen.cases.values())
+    repeated = sorted(instance for instance, times in instances.items() if times > 1)
     if repeated:
         raise InputError(f"{folder}: more than one test is case {repeated[0]}")
-    return twice
+    return chosen.cases
 
 
 def _collect_quietly(arguments: Sequence[str], collected: _Collected) -> None:
@@ -158,7 +162,7 @@ class _Collected:
     """A pytest plugin that notes what was collected."""
 
     def __init__(self) -> None:
-        self.cases: list[tuple[str, str]] = []
+        self.cases: dict[str, tuple[str, CaseInfo]] = {}
         self.broken: list[str] = []
         self.interrupted = False
         self.output: TextIO | None = None
@@ -182,19 +186,21 @@ class _Collected:
         for item in session.items:
             info = info_of(item)
             if info is not None:
-                self.cases.append((info.id, instance_id(item)))
+                self.cases[item.nodeid] = (instance_id(item), info)
 
 
 class _Keeper:
     """A pytest plugin that ties the display to the run, and keeps the run's writer for after its end."""
 
-    def __init__(self, display: Display) -> None:
+    def __init__(self, display: Display, cases: dict[str, tuple[str, CaseInfo]]) -> None:
         self.display = display
+        self._cases = cases
         self.writer: RunWriter | None = None
 
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: pytest.Config) -> None:
         self.writer = config.stash[WRITER]
+        self.writer.cases = self._cases
         config.pluginmanager.register(self.display, "hil-display")
         log = (self.writer.folder.path / "pytest.log").open("w", encoding="utf-8")
         config.add_cleanup(log.close)

@@ -16,10 +16,11 @@ from hil import __version__
 from hil.report import html
 from hil.rig.schema import RigFile
 from hil.run import live
-from hil.run.folder import RunFolder
+from hil.run.cases import CaseInfo
+from hil.run.folder import WALL_KEY, RunFolder
 from hil.run.interrupt import from_outside
 from hil.run.plan import Plan
-from hil.run.recorder import Row
+from hil.run.recorder import Row, case_seed
 from hil.run.settings import Settings
 
 OUTCOMES = ("passed", "failed", "error", "skipped")
@@ -58,6 +59,9 @@ class RunWriter:
         self.folder = folder
         self.results: list[Row] = []
         self.workers = 1
+        self.cases: dict[str, tuple[str, CaseInfo]] = {}
+        """The instance id of each case that was collected, and what is known of it, by pytest's id of the test."""
+        self._settings = settings
         self._began = time.perf_counter()
         self.interrupted = False
         self._record: Row = {
@@ -93,6 +97,43 @@ class RunWriter:
         if result is not None:
             self.folder.append_result(result)
             self.results.append(result)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
+        """Give a result to a case whose worker died under it: it must not be missing from the record."""
+        if crashitem not in self.cases:
+            return
+        instance, info = self.cases[crashitem]
+        report.when = "teardown"  # the last phase: what waits for the end of a test has it here
+        report.user_properties = [("case", instance), ("sentence", info.sentence)]
+        report.hil_result = self._lost(instance, info, crashitem)  # type: ignore[attr-defined]  # as CaseHooks does
+
+    def _lost(self, instance: str, info: CaseInfo, nodeid: str) -> Row:
+        folder = self.folder.case_folder(instance)
+        return {
+            "id": instance,
+            "case": info.id,
+            "sentence": info.sentence,
+            "evidence_for": list(info.evidence_for),
+            "needs": list(info.needs),
+            "outcome": "error",
+            "reason": "the process that ran this case died",
+            "rig": self._record["rig"],
+            "bench": self._record["bench"],
+            "seed": case_seed(self._settings.seed, instance),
+            "seconds": 0.0,
+            "stages": [],
+            "figures": [],
+            "throughput": [],
+            "images": {},
+            "notes": {},
+            "artefacts": sorted(
+                f"cases/{folder.name}/{path.name}" for path in folder.iterdir() if path.is_file()
+            ),
+            "command": self._settings.command(instance),
+            "nodeid": nodeid,
+            WALL_KEY: {"started": _now(), "seconds": 0.0, "worker": "", "steps": {}},
+        }
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Mark the run as cut short, if it was from outside."""

@@ -86,6 +86,29 @@ def test_every_outcome_is_told_for_what_it_is(bench: MiniBench) -> None:
     assert "A-02" in (ended.folder / "cases" / "A-02" / "failure.txt").read_text()
 
 
+def test_a_case_whose_process_dies_is_told_and_the_run_does_not_pass(tmp_path: Path) -> None:
+    bench = MiniBench(tmp_path)
+    bench.cases("""
+import os
+
+@case("A-01", "It dies")
+def test_dies():
+    os._exit(9)
+
+@case("A-02", "It holds")
+def test_holds():
+    pass
+""")
+    ended = bench.run("--rig", "virtual", "-n", "2")  # real benches have no workers
+    assert ended.code == 3
+    told = {name: (result["outcome"], result["reason"]) for name, result in ended.results.items()}
+    assert told == {"A-01": ("error", "the process that ran this case died"), "A-02": ("passed", "")}
+    assert ended.record["counts"] == {"passed": 1, "failed": 0, "error": 1, "skipped": 0}
+    assert "the process that ran this case died" in (ended.folder / "report.html").read_text()
+    suite = ElementTree.parse(ended.folder / "junit.xml").getroot()[0]
+    assert (suite.get("failures"), suite.get("errors")) == ("0", "1")
+
+
 def test_the_command_for_a_failed_case_repeats_just_that_case_with_its_seed(bench: MiniBench) -> None:
     bench.cases(OUTCOMES)
     first = bench.run("--seed", "77", "--case", "A-01[2]", "--case", "A-02")
