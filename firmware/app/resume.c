@@ -88,14 +88,13 @@ enum flash_result resume_begin(const struct resume *state) {
     uint32_t before = current();
     uint32_t page = before == 0 ? 1 : 0;
     struct record record = {.magic = MAGIC, .image = state->image, .length = state->length};
-    enum flash_result result = FLASH_OK;
+    enum flash_result result;
 
     record.sequence = before == PAGES ? 0 : record_at(before)->sequence + 1;
     memcpy(record.sha, state->sha, sizeof(record.sha));
     record.crc = record_crc(&record);
-    if (!flash_is_erased(page_address(page), FLASH_MAP_PAGE_SIZE)) {
-        result = flash_erase_page(page_address(page));
-    }
+    /* Even where it reads erased: it may be what a power cut left of the erase before. */
+    result = flash_erase_page(page_address(page));
     if (result == FLASH_OK) {
         result = flash_write(page_address(page), &record, sizeof(record));
     }
@@ -109,7 +108,8 @@ enum flash_result resume_advance(uint32_t pages_done) {
     uint32_t page = current();
     uint32_t value;
 
-    if (page == PAGES || pages_done == 0 || pages_done > PROGRESS_MARKS) {
+    if (page == PAGES || record_at(page)->length == RESUME_NAMELESS || pages_done == 0 ||
+        pages_done > PROGRESS_MARKS) {
         return FLASH_OK; /* an upload without a hash cannot be resumed after a reboot */
     }
     value = mark(pages_done - 1);

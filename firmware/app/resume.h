@@ -8,14 +8,19 @@
 
 #include "soc/flash.h"
 
+/* In the place of a length: the slot is being changed by what cannot be gone on with, an erase or
+ * an upload without a hash. The record says only that a power cut may have left the slot half
+ * erased. */
+#define RESUME_NAMELESS 0u
+
 struct resume {
     uint32_t image;
-    uint32_t length;     /* of the whole upload */
+    uint32_t length;     /* of the whole upload, or RESUME_NAMELESS */
     uint8_t sha[32];     /* by which the client names it */
     uint32_t pages_done; /* whole flash pages written and read back */
 };
 
-/* Reads the upload under way. Returns false where there is none. */
+/* Reads what is under way. Returns false where nothing is. */
 bool resume_load(struct resume *state);
 
 /* Begins a new one (pages_done 0); the former is forgotten once this one is safe. */
@@ -24,7 +29,7 @@ enum flash_result resume_begin(const struct resume *state);
 /* Notes that one more page is done: `pages_done` counts it. */
 enum flash_result resume_advance(uint32_t pages_done);
 
-/* Forgets the upload: complete, erased, or begun anew without a hash. */
+/* Forgets the record: the upload, or the erase, is complete. */
 enum flash_result resume_forget(void);
 
 /* Proves that the settings pages can be used: makes the unused one blank. */

@@ -142,10 +142,16 @@ static enum flash_result write_field(uint32_t slot, uint32_t field, uint8_t valu
 enum flash_result slot_set_pending(bool permanent) {
     enum flash_result result = FLASH_OK;
 
-    /* A test that is made permanent keeps its swap_info: image_ok decides. */
+    /* A test that is made permanent keeps its swap_info: image_ok decides. Without the magic
+     * nothing in the page counts, and it may hold what a power cut left of another request: fields
+     * that cannot be written over, and an image_ok that nobody asks for now. No image reaches into
+     * that page. */
     if (!magic_is_good(1)) {
-        result =
-            write_field(1, TRAILER_SWAP_INFO, permanent ? SWAP_INFO_PERMANENT : SWAP_INFO_TEST);
+        result = flash_erase_page(slot_end(1) - FLASH_MAP_PAGE_SIZE);
+        if (result == FLASH_OK) {
+            result =
+                write_field(1, TRAILER_SWAP_INFO, permanent ? SWAP_INFO_PERMANENT : SWAP_INFO_TEST);
+        }
     }
     if (result == FLASH_OK && permanent) {
         result = write_field(1, TRAILER_IMAGE_OK, FLAG_SET);

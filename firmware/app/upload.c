@@ -23,11 +23,18 @@ static struct {
     uint32_t length;
     uint32_t offset;
     uint32_t prepared;   /* pages that are erased, or written, from the first on */
-    bool distrust;       /* the next page may have been half written or erased before a power cut */
     uint32_t sha_length; /* 0, or up to 32 */
     uint8_t sha[32];     /* zeros behind a shorter one */
     uint8_t tail[4];     /* the last bytes received where they do not fill a word */
 } state;
+
+/* A power cut may have stopped an erase somewhere in the slot, and cells left near the threshold
+ * read erased now and otherwise later. Holds, over resets too, until the whole slot has been
+ * erased. */
+static bool distrust;
+
+/* What the record says while the slot is changed by what cannot be resumed. */
+static const struct resume nameless = {.length = RESUME_NAMELESS};
 
 static uint32_t erase_next = NO_PAGE; /* page of the slot an erase under way has come to */
 
@@ -54,8 +61,8 @@ static bool slot_is_taken(void) {
     return slot_next_swap() != SLOT_SWAP_NONE;
 }
 
-static struct smp_error blank(uint32_t address, bool always) {
-    if (!always && flash_is_erased(address, FLASH_MAP_PAGE_SIZE)) {
+static struct smp_error blank(uint32_t address) {
+    if (!distrust && flash_is_erased(address, FLASH_MAP_PAGE_SIZE)) {
         return smp_ok();
     }
     return flash_error(flash_erase_page(address), IMAGE_ERROR_ERASE_FAILED);
@@ -76,14 +83,16 @@ void upload_init(void) {
 
     memset(&state, 0, sizeof(state));
     erase_next = NO_PAGE;
-    if (!resume_load(&resume)) {
+    distrust = resume_load(&resume);
+    if (!distrust || resume.length == RESUME_NAMELESS) {
         return;
     }
     if (resume.length < HEADER_SIZE || resume.length > FLASH_MAP_IMAGE_SIZE_MAX ||
         slot_is_taken() || resume.pages_done > resume.length / FLASH_MAP_PAGE_SIZE ||
         (resume.pages_done > 0 && get_le32((const uint8_t *)(uintptr_t)BASE) != HEADER_MAGIC)) {
-        /* The slot was changed by other means, a programmer for example. */
-        (void)resume_forget();
+        /* The slot was changed by other means, a programmer for example. Where this fails, the next
+         * start tries again. */
+        (void)resume_begin(&nameless);
         return;
     }
     state.active = true;
@@ -91,7 +100,6 @@ void upload_init(void) {
     state.length = resume.length;
     state.offset = resume.pages_done * FLASH_MAP_PAGE_SIZE;
     state.prepared = resume.pages_done;
-    state.distrust = true;
     state.sha_length = sizeof(state.sha);
     memcpy(state.sha, resume.sha, sizeof(state.sha));
 }
@@ -153,21 +161,19 @@ static struct smp_error check_first(const struct upload_request *request) {
 static struct smp_error begin(const struct upload_request *request) {
     struct resume resume = {.image = request->image, .length = request->length};
     struct smp_error error;
-    enum flash_result result;
 
     state.active = false;
     if (request->sha_length == sizeof(resume.sha)) {
         memcpy(resume.sha, request->sha, sizeof(resume.sha));
-        result = resume_begin(&resume);
     } else {
-        result = resume_forget();
+        resume = nameless;
     }
-    error = flash_error(result, IMAGE_ERROR_WRITE_FAILED);
+    error = flash_error(resume_begin(&resume), IMAGE_ERROR_WRITE_FAILED);
     if (error.kind == SMP_OK) {
-        error = blank(TRAILER_PAGE, false);
+        error = blank(TRAILER_PAGE);
     }
     if (error.kind == SMP_OK) {
-        error = blank(FLASH_MAP_SECONDARY_START, false);
+        error = blank(FLASH_MAP_SECONDARY_START);
     }
     if (error.kind != SMP_OK) {
         return error;
@@ -199,11 +205,10 @@ static struct smp_error append(const uint8_t *data, uint32_t length) {
         struct smp_error error;
 
         if (page >= state.prepared) {
-            error = blank(BASE + page * FLASH_MAP_PAGE_SIZE, state.distrust);
+            error = blank(BASE + page * FLASH_MAP_PAGE_SIZE);
             if (error.kind != SMP_OK) {
                 return error;
             }
-            state.distrust = false;
             state.prepared = page + 1;
         }
         if (room > STAGE_SIZE) {
@@ -238,8 +243,8 @@ static struct smp_error append(const uint8_t *data, uint32_t length) {
 
 static void finish(struct upload_answer *answer) {
     state.active = false;
-    (void)resume_forget(); /* where this fails, the next start finds a complete upload and ends up
-                              here again */
+    /* Where this fails, the next start finds a complete upload and ends up here again. */
+    (void)(distrust ? resume_begin(&nameless) : resume_forget());
     if (state.sha_length == sizeof(state.sha)) {
         answer->checked = true;
         answer->match = content_matches(state.length, state.sha);
@@ -275,7 +280,8 @@ struct smp_error upload_chunk(const struct upload_request *request, struct uploa
         if (error.kind != SMP_OK) {
             return error;
         }
-        if (is_there_already(request)) {
+        /* Of an upload under way the last word may read right and be half programmed. */
+        if (!state.active && is_there_already(request)) {
             answer->offset = request->length;
             answer->checked = true;
             answer->match = true;
@@ -312,10 +318,10 @@ struct smp_error upload_erase(bool *done) {
     if (error.kind == SMP_OK && erase_next == NO_PAGE) {
         state.active = false;
         erase_next = 0;
-        error = flash_error(resume_forget(), IMAGE_ERROR_WRITE_FAILED);
+        error = flash_error(resume_begin(&nameless), IMAGE_ERROR_WRITE_FAILED);
     }
     if (error.kind == SMP_OK) {
-        error = blank(FLASH_MAP_SECONDARY_START + erase_next * FLASH_MAP_PAGE_SIZE, false);
+        error = blank(FLASH_MAP_SECONDARY_START + erase_next * FLASH_MAP_PAGE_SIZE);
     }
     if (error.kind != SMP_OK) {
         erase_next = NO_PAGE;
@@ -324,6 +330,8 @@ struct smp_error upload_erase(bool *done) {
     erase_next++;
     if (erase_next == FLASH_MAP_SECONDARY_SIZE / FLASH_MAP_PAGE_SIZE) {
         erase_next = NO_PAGE;
+        distrust = false;
+        (void)resume_forget(); /* where this fails, the next start distrusts a slot that is blank */
         *done = true;
     }
     return smp_ok();

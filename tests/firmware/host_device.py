@@ -138,6 +138,10 @@ class HostDevice:
     def flash_operations(self) -> int:
         return int(self._lib.host_flash_operations())
 
+    def page_erases(self, address: int) -> int:
+        """How often the page was erased, whole, since the last power-on."""
+        return int(self._lib.host_page_erases(ctypes.c_uint32(address)))
+
     def call_bool(self, function: str, data: bytes) -> bool:
         """Calls a C function of (data, length) that returns bool."""
         called = self._lib[function]

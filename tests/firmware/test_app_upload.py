@@ -208,6 +208,92 @@ def test_an_upload_goes_on_after_a_power_cut_at_any_flash_operation(running: Hos
         assert running.read(UPDATE, len(image.data)) == image.data
 
 
+TRAILER_PAGE = SECONDARY + SECONDARY_SIZE - 4096
+
+
+def cut_then_blank(device: HostDevice, page: int) -> Controller:
+    """A power-on after a cut that stopped the erase of ``page``: it reads erased, this once."""
+    device.flash(page, b"\xff" * 4096)
+    return begin(device)
+
+
+@pytest.mark.parametrize("seed", [1, 3])
+def test_pages_that_read_erased_after_a_cut_in_the_beginning_are_erased_again(
+    running: HostDevice, seed: int
+) -> None:
+    """The upload that begins next is the same, or another."""
+    link = begin(running)
+    cut = 0
+    while running.page_erases(SECONDARY) == 0:
+        running.erase_flash()
+        running.flash(PRIMARY, OLD.data)
+        running.flash(SECONDARY, bytes(SECONDARY_SIZE))
+        link = begin(running)
+        running.cut_after(cut)
+        send(link, upload_message(make_image(), 0, 400), 498)
+        assert link.settle() == POWER_CUT
+        cut += 1
+    assert running.page_erases(TRAILER_PAGE) == 1
+    link = begin(running)
+    assert upload(link, make_image(seed=seed))["match"] is True
+    assert running.page_erases(TRAILER_PAGE) == 1
+    assert running.page_erases(SECONDARY) == 1
+
+
+@pytest.mark.parametrize("starts", [1, 2])
+def test_a_page_that_reads_erased_after_a_cut_is_erased_again_for_another_upload(
+    running: HostDevice, starts: int
+) -> None:
+    upload(begin(running), make_image(30_000), until=10_000)
+    for _ in range(starts):
+        link = cut_then_blank(running, UPDATE + 2 * 4096)
+    assert upload(link, make_image(2000, seed=3))["match"] is True
+    assert running.page_erases(UPDATE + 2 * 4096) == 0
+    link = begin(running)
+    assert upload(link, make_image(30_000, seed=5))["match"] is True
+    assert running.page_erases(UPDATE + 2 * 4096) == 1
+
+
+def test_a_page_that_reads_erased_after_a_cut_is_erased_again_after_an_upload_without_a_hash(
+    running: HostDevice,
+) -> None:
+    image = make_image()
+    link = begin(running)
+    ask(link, message(1, 1, {"off": 0, "len": len(image.data), "data": image.data[:400]}, write=True), 498)
+    link = cut_then_blank(running, UPDATE)
+    assert upload(link, image)["match"] is True
+    assert running.page_erases(UPDATE) == 1
+
+
+@pytest.mark.parametrize("starts", [1, 2])
+@pytest.mark.parametrize("then_erase", [False, True])
+def test_a_page_that_reads_erased_after_a_cut_in_an_erase_is_erased_again(
+    running: HostDevice, starts: int, then_erase: bool
+) -> None:
+    running.flash(SECONDARY, bytes(SECONDARY_SIZE))
+    link = begin(running)
+    send(link, message(1, 5, write=True))
+    running.run(polls=20)
+    assert running.read(UPDATE, 8192) == b"\xff" * 8192
+    for _ in range(starts):
+        link = cut_then_blank(running, UPDATE + 4096)
+    if then_erase:
+        assert ask(link, message(1, 5, write=True), 498) == {}
+    else:
+        assert upload(link, make_image())["match"] is True
+    assert running.page_erases(UPDATE + 4096) == 1
+
+
+def test_a_page_of_a_slot_erased_whole_is_not_erased_again(running: HostDevice) -> None:
+    image = make_image(30_000)
+    upload(begin(running), image, until=10_000)
+    link = begin(running)
+    assert ask(link, message(1, 5, write=True), 498) == {}
+    link = begin(running)
+    assert upload(link, image)["match"] is True
+    assert running.page_erases(UPDATE) == running.page_erases(TRAILER_PAGE) == 0
+
+
 def test_the_resumed_offset_is_the_last_whole_page(running: HostDevice) -> None:
     image = make_image(30_000)
     link = begin(running)
@@ -348,6 +434,34 @@ def test_a_cut_while_marking_leaves_the_update_marked_or_not_but_nothing_between
         assert slot["pending"] is slot["permanent"] is (stopped == 0)
         ask(link, message(1, 0, {"hash": image.hash, "confirm": True}, write=True), 498)
         assert slots(link)[1]["permanent"] is True
+
+
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("then", [False, True])
+def test_a_request_that_a_cut_left_half_written_does_not_touch_the_next(
+    running: HostDevice, first: bool, then: bool
+) -> None:
+    image = make_image()
+    stopped = POWER_CUT
+    cut = 0
+    while stopped:
+        running.erase_flash()
+        running.flash(PRIMARY, OLD.data)
+        link = begin(running)
+        upload(link, image)
+        running.cut_after(cut)
+        send(link, message(1, 0, {"hash": image.hash, "confirm": first}, write=True), 498)
+        stopped = link.settle()
+        if stopped:
+            link = begin(running)
+            answer = ask(link, message(1, 0, {"hash": image.hash, "confirm": then}, write=True), 498)
+            assert answer["images"][1]["permanent"] is then
+            trailer = running.read(SECONDARY + SECONDARY_SIZE - 40, 40)
+            assert trailer[0] == (3 if then else 2)
+            assert trailer[16] == (1 if then else 0xFF)
+            assert trailer[24:] == TRAILER_MAGIC
+        cut += 1
+    assert cut > 5
 
 
 def test_state_requests_that_make_no_sense_are_refused(running: HostDevice) -> None:

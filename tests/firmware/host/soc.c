@@ -38,6 +38,7 @@ static uint32_t supply_mv = 3000;
 static bool supply_warns;
 static uint32_t flash_operations;
 static uint32_t flash_stops_after = UINT32_MAX;
+static uint32_t page_erases[FLASH_SIZE / FLASH_PAGE_SIZE];
 static void (*sha256)(const void *data, uint32_t length, uint8_t digest[32]);
 static sigjmp_buf way_out;
 
@@ -56,6 +57,10 @@ void host_set_supply(uint32_t millivolts, bool warns) {
 
 void host_cut_after(uint32_t operations) {
     flash_stops_after = operations == UINT32_MAX ? UINT32_MAX : flash_operations + operations;
+}
+
+uint32_t host_page_erases(uint32_t address) {
+    return page_erases[address / FLASH_PAGE_SIZE];
 }
 
 uint32_t host_flash_operations(void) {
@@ -247,6 +252,7 @@ enum flash_result flash_erase_page(uint32_t address) {
         return FLASH_POWER_LOW;
     }
     memset((void *)(uintptr_t)address, 0xFF, FLASH_PAGE_SIZE);
+    page_erases[address / FLASH_PAGE_SIZE]++;
     return FLASH_OK;
 }
 
