@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from hil.case import case, measured, stage
+from hil.dfu.errors import LinkLost
 from hil.image.sign import SignedImage
 from hil.rig.device import Device
+from hil.rig.rig import Rig
 from hil.run.reported import ReportedUpdate
 
 
@@ -58,6 +60,34 @@ def test_power_cut_during_upload_resumes(
         # The page under way when the power went is written again, and what was in flight is sent again.
         assert outcome.start_offset >= confirmed - 2 * dut.file.flash_page
         assert outcome.resent_bytes <= transfer.window_bytes + 2 * dut.file.flash_page
+    with stage("activate"):
+        update.activate(next_image)
+        assert dut.version == next_image.version
+
+
+@case(
+    "XFER-03",
+    "A link lost by silence, as out of range, ends the transfer with a clear error, and the update resumes",
+    evidence_for=["BRIEF-resume", "CRA-I.2.h"],
+    needs=["central", "faults"],
+)
+def test_silent_loss_resumes(dut: Device, update: ReportedUpdate, next_image: SignedImage, rig: Rig) -> None:
+    faults = rig.faults
+    assert faults is not None
+    with stage("upload"):
+        transfer = update.start(next_image)
+        transfer.run_until(fraction=0.5)
+    with stage("out of range"):
+        faults.set_packet_loss(1.0)
+        with pytest.raises(LinkLost):
+            transfer.run()
+        confirmed = transfer.offset
+        assert confirmed < transfer.total
+        faults.set_packet_loss(0.0)
+    with stage("resume"):
+        outcome = update.resume(transfer)
+        assert outcome.start_offset >= confirmed, "the device lost bytes it had confirmed"
+        assert outcome.resent_bytes <= transfer.window_bytes
     with stage("activate"):
         update.activate(next_image)
         assert dut.version == next_image.version
