@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+
 import pytest
+
+
+def pytest_configure() -> None:
+    """Take Ctrl-C as at a terminal: a background job starts with SIGINT ignored, and its children inherit that."""
+    if (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    ):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
