@@ -27,6 +27,13 @@ def _request(update: ReportedUpdate, image: SignedImage) -> None:
     update.close()
 
 
+def _start_swap(dut: Device) -> None:
+    """Reset the device and wait until its bootloader has begun the swap that was asked for."""
+    dut.rig.console.skip()
+    dut.reset()
+    dut.rig.console.wait_for("swap starts", SWAP_TIMEOUT_S)
+
+
 def _wait_running(dut: Device, image: SignedImage, *, confirmed: bool = True) -> None:
     dut.wait_booted(SWAP_TIMEOUT_S)
     assert dut.version == image.version
@@ -49,9 +56,7 @@ def test_power_cut_during_swap(
     with stage("upload"):
         _request(update, next_image)
     with stage("swap"):
-        rig.console.skip()
-        dut.reset()
-        rig.console.wait_for("swap starts", SWAP_TIMEOUT_S)
+        _start_swap(dut)
         rig.sleep(after_s)
     with stage("power cut"):
         rig.console.skip()
@@ -139,9 +144,7 @@ def test_swap_waits_at_low_voltage(
     with stage("upload"):
         _request(update, next_image)
     with stage("swap"):
-        rig.console.skip()
-        dut.reset()
-        rig.console.wait_for("swap starts", SWAP_TIMEOUT_S)
+        _start_swap(dut)
         rig.sleep(1.0)
         dut.power_off()
     with stage("low voltage"):
@@ -222,9 +225,7 @@ def test_sag_during_swap(dut: Device, update: ReportedUpdate, next_image: Signed
     with stage("upload"):
         _request(update, next_image)
     with stage("swap"):
-        rig.console.skip()
-        dut.reset()
-        rig.console.wait_for("swap starts", SWAP_TIMEOUT_S)
+        _start_swap(dut)
         rig.sleep(0.5)
     with stage("sag"):
         rig.supply.ramp(volts, sag, 0.2)

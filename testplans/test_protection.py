@@ -62,6 +62,9 @@ def test_hostile_application(
         assert where is not None
         assert blank_dut.read_flash(0, len(start)) == start, f"{attack} changed the bootloader"
         assert blank_dut.read_flash(where.start, len(page)) == page, f"{attack} changed the provisioning page"
+        assert b"attack on the bootloader" in sent, (
+            "the console's bytes were not seen, so nothing is known of them"
+        )
         # What EasyDMA would have sent of them: the attack aims at the second word of each.
         assert start[4:20] not in sent, f"{attack} read the bootloader out"
         assert page[4:20] not in sent, f"{attack} read the provisioning page out"
