@@ -80,6 +80,7 @@ def bare(program: bytes) -> float:
     engine.ctl_set_cpu_model(arm.UC_CPU_ARM_CORTEX_M4)
     engine.mem_map_ptr(FLASH_BASE, FLASH_SIZE, unicorn.UC_PROT_ALL, buffer_address(memory.flash))
     engine.mem_map_ptr(RAM_BASE, RAM_SIZE, unicorn.UC_PROT_ALL, buffer_address(memory.ram))
+    engine.mem_map(0xE000_E000, 0x1000)  # the program switches the FPU on there
     stack, start = (int.from_bytes(program[at : at + 4], "little") for at in (0, 4))
     engine.reg_write(arm.UC_ARM_REG_SP, stack)
     begin = time.process_time()

@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-SOURCES = ("core.c", "exceptions.c")
+SOURCES = ("core.c", "clock.c", "access.c", "mpu.c", "exceptions.c", "thumb.c")
 HEADERS = ("core.h",)
 HERE = Path(__file__).resolve().parent
 

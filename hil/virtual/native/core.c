@@ -1,14 +1,18 @@
-/* Stepping core of the virtual Cortex-M4F.
+/* Stepping core of the virtual Cortex-M4F: the engines, and the run loop that makes a CPU of them.
  *
- * Unicorn executes the instructions; this file is what makes a Cortex-M4 of it: the clock, the
- * exceptions (ARMv7-M Architecture Reference Manual, B1.5), sleep, faults and lockup, and writes to
- * the flash. Everything that happens per instruction or per exception is here; register side
- * effects of peripherals and the event queue are in Python.
+ * Unicorn executes the instructions; what makes a Cortex-M4 of it is here and beside it: the clock,
+ * the exceptions (ARMv7-M Architecture Reference Manual, B1.5), sleep, faults and lockup,
+ * protection, and writes to the flash. Everything that happens per instruction or per exception is
+ * native; register side effects of peripherals and the event queue are in Python.
  *
- * The clock: one instruction is TICKS_PER_INSTRUCTION ticks. One code hook counts, and stops the
- * engine in front of the first instruction that would start at or after the limit. Whatever wants
- * the attention of the run loop lowers the limit to 0, which leads into the slow path of the hook.
- * The engine is stopped only there: it forgets a stop asked for elsewhere in an IT block.
+ * There are two engines with the same memory. One runs whole blocks of instructions at the speed of
+ * the engine by itself; the other tells of each instruction, at a third of it. The registers live
+ * in the first, and move to the second for the part of a block that must not be run as a whole: at
+ * the end of a slice, for single steps, or where an instruction needs more than the engine knows
+ * of.
+ *
+ * The engines are stopped from the hooks in clock.c, and by an access that is refused (access.c): a
+ * stop asked for elsewhere is forgotten in an IT block.
  *
  * No heap, no recursion. Python shares `struct core` by ctypes (see core.py) and calls nothing here
  * from inside a callback but the functions that say so.
@@ -34,7 +38,11 @@ EXPORT uint32_t core_size(void) {
     return (uint32_t)sizeof(struct core);
 }
 
-/* ---- engine -------------------------------------------------------------------------------- */
+EXPORT uint32_t core_tables_size(void) {
+    return (uint32_t)sizeof(struct core_tables);
+}
+
+/* ---- engines ------------------------------------------------------------------------------- */
 
 uint32_t core_get(struct core *c, int reg) {
     uint32_t value = 0;
@@ -46,7 +54,7 @@ void core_set(struct core *c, int reg, uint32_t value) {
     c->reg_write(c->engine, reg, &value);
 }
 
-uint8_t *core_memory(struct core *c, uint32_t address, uint32_t length) {
+uint8_t *core_memory(const struct core *c, uint32_t address, uint32_t length) {
     if (address < FLASH_SIZE)
         return length <= FLASH_SIZE - address ? c->flash + address : 0;
     if (address - RAM_BASE < RAM_SIZE)
@@ -57,248 +65,94 @@ uint8_t *core_memory(struct core *c, uint32_t address, uint32_t length) {
     return 0;
 }
 
-/* Drop translated code of [begin, end). Safe in callbacks. */
+/* Drop translated code of the pages of [begin, end). Safe in callbacks. */
 EXPORT void core_flush(struct core *c, uint64_t begin, uint64_t end) {
-    c->quiet = 1; /* the engine looks the page up, and must not be told of a fault by that */
-    c->control(c->engine, ENGINE_REMOVE_CACHE, begin, end);
-    c->quiet = 0;
-}
-
-static uint32_t halfword(struct core *c, uint32_t address) {
-    const uint8_t *from = core_memory(c, address & ~1u, 2);
-    return from ? (uint32_t)(from[0] | from[1] << 8) : 0;
-}
-
-/* Whether the instruction takes two halfwords (A5.1). */
-bool core_is_wide(struct core *c, uint32_t address) {
-    return halfword(c, address) >> 11 >= 0x1D;
-}
-
-/* The one-instruction hints of WFI, WFE and SEV, narrow or wide (A7.7: 0xBFx0 or F3AF 80xx). */
-static bool is_hint(struct core *c, uint32_t address, uint32_t hint) {
-    uint32_t first = halfword(c, address);
-    return first == (0xBF00u | hint << 4) ||
-           (first == 0xF3AF && halfword(c, address + 2) == (0x8000u | hint));
-}
-
-/* ---- instruction clock --------------------------------------------------------------------- */
-
-/* Whether the instruction may change PRIMASK, FAULTMASK or BASEPRI: CPS, MSR, or not to be read. */
-static bool changes_mask(struct core *c, uint32_t address) {
-    uint32_t code = halfword(c, address);
-    return code == 0 || (code & 0xFFE8) == 0xB660 || (code & 0xFFE0) == 0xF380;
-}
-
-static bool at_breakpoint(const struct core *c, uint32_t address) {
-    for (uint32_t i = 0; i < c->breakpoints && i < MAX_BREAKPOINTS; i++)
-        if (c->breakpoint[i] == address)
-            return true;
-    return false;
-}
-
-/* Count the instruction and ask the engine to stop in front of it. It treats an IT block as one
- * instruction, so this one may execute all the same: `execute` takes it back if it did not. */
-static void ask_to_stop(struct core *c, uint32_t address) {
-    c->ticks += TICKS_PER_INSTRUCTION;
-    c->before_asked = c->address;
-    c->address = address;
-    c->stopped = 1;
-    c->stop(c->engine);
-}
-
-static void __attribute__((noinline)) slow_path(struct core *c, uint32_t address) {
-    if (c->stopped) {
-        c->late++;
-        ask_to_stop(c, address);
-        return;
-    }
-    bool want = c->attention || c->fault || c->stall || c->watch_hit || c->ticks >= c->hard ||
-                (c->step && c->stepped);
-    if (!want && c->breakpoints && at_breakpoint(c, address)) {
-        c->halt = HALT_BREAKPOINT;
-        want = true;
-    }
-    if (!want && c->poll) {
-        want = c->mask_touched && core_would_preempt(c);
-        c->mask_touched = changes_mask(c, address);
-    }
-    if (want) {
-        ask_to_stop(c, address);
-        return;
-    }
-    c->stepped = 1;
-    c->ticks += TICKS_PER_INSTRUCTION;
-    c->address = address;
-    c->limit = (c->poll || c->step || c->breakpoints) ? 0 : c->hard;
-}
-
-EXPORT void core_on_instruction(void *engine, uint64_t address, uint32_t size, void *user) {
-    struct core *c = user;
-    (void)engine;
-    (void)size;
-    if (__builtin_expect(c->ticks < c->limit, 1)) {
-        c->ticks += TICKS_PER_INSTRUCTION;
-        c->address = (uint32_t)address;
-        return;
-    }
-    slow_path(c, (uint32_t)address);
-}
-
-EXPORT void core_on_interrupt(void *engine, uint32_t number, void *user) {
-    struct core *c = user;
-    (void)engine;
-    c->engine_exception = number;
-    c->stop(c->engine);
-}
-
-/* ---- accesses ------------------------------------------------------------------------------ */
-
-/* Remember that the access in progress faults. The engine finishes the instruction; the run loop
- * then puts the registers back, so that the fault is precise. The first fault wins. Safe in
- * callbacks. */
-EXPORT void core_bus_fault(struct core *c, uint32_t address, uint32_t kind) {
-    if (c->fault)
-        return;
-    c->fault = kind;
-    c->fault_address = address;
-    c->fault_pc = c->address;
-    for (int i = 0; i < 13; i++)
-        c->saved[i] = core_get(c, REG_R0 + i);
-    c->saved[13] = core_get(c, REG_SP);
-    c->saved[14] = core_get(c, REG_LR);
-    c->saved[15] = core_get(c, REG_XPSR);
-    c->limit = 0;
-}
-
-/* Firmware polls: a value that nothing can have changed is not asked for again. */
-EXPORT uint64_t core_bus_read(void *engine, uint64_t offset, uint32_t size, void *user) {
-    const struct core_region *region = user;
-    struct core *c = region->core;
-    uint32_t address = region->base + (uint32_t)offset;
-    struct core_kept *kept = &c->kept[(address >> 2 ^ address >> 12) & (KEPT - 1)];
-    (void)engine;
-    if (size == 4 && kept->address == address && kept->generation == c->generation)
-        return kept->value;
-    c->keep = 0;
-    uint32_t value = c->bus_read(address, size);
-    if (c->keep && size == 4) {
-        kept->address = address;
-        kept->value = value;
-        kept->generation = c->generation;
-    } else {
-        c->generation++;
-    }
-    return value;
-}
-
-/* Take a store to a register that Python left to this core. */
-static bool latched(struct core *c, uint32_t address, uint32_t size, uint32_t value) {
-    for (uint32_t i = 0; i < LATCHES; i++) {
-        struct core_latch *latch = c->latch[i];
-        if (!latch || latch->address != address || !latch->direct || size != 4)
+    for (uint64_t at = begin & ~(uint64_t)(PAGE - 1); at < end; at += PAGE) {
+        int page = core_page((uint32_t)at);
+        if (page < 0 || !c->tables->code[page])
             continue;
-        latch->value = value & latch->mask;
-        if (i == LATCH_NVMC_CONFIG)
-            c->nvm_write_enable = latch->value == NVMC_CONFIG_WEN;
-        return true;
-    }
-    return false;
-}
-
-EXPORT void core_bus_write(void *engine, uint64_t offset, uint32_t size, uint64_t value,
-                           void *user) {
-    const struct core_region *region = user;
-    struct core *c = region->core;
-    uint32_t address = region->base + (uint32_t)offset;
-    (void)engine;
-    if (latched(c, address, size, (uint32_t)value))
-        return;
-    c->bus_write(address, size, (uint32_t)value);
-    c->generation++;
-}
-
-/* A store to flash, UICR or FICR (nRF52840 PS, NVMC): whole aligned words, only with write enable,
- * only where ACL lets it; a bit goes from 1 to 0 and never back. */
-static void program(struct core *c, uint32_t address, uint32_t size, uint32_t value) {
-    uint8_t *at = 0;
-    if (address < FLASH_SIZE) {
-        uint32_t page = address / FLASH_PAGE;
-        if (!(c->write_protect[page / 64] >> (page % 64) & 1))
-            at = c->flash + address;
-    } else if (address - UICR_BASE < UICR_SIZE) {
-        at = c->uicr + (address - UICR_BASE);
-    }
-    if (!at || size != 4 || (address & 3) || !c->nvm_write_enable) {
-        core_bus_fault(c, address, FAULT_BUS_WRITE);
-        return;
-    }
-    if (c->fault || c->nvm_mode == NVM_IGNORE)
-        return;
-    if (c->nvm_mode == NVM_HANG) {
-        c->hung = 1;
-        c->attention = 1;
-        c->limit = 0;
-        return;
-    }
-    if (c->nvm_operations == c->nvm_stop_at) {
-        c->on_nvm_stop();
-        c->generation++;
-        if (c->off)
-            return; /* power was cut before the operation began */
-    }
-    uint32_t old;
-    memcpy(&old, at, 4);
-    value &= old;
-    memcpy(at, &value, 4);
-    c->nvm_operations++;
-    c->nvm_address = address;
-    c->nvm_old = old;
-    c->nvm_new = value;
-    c->nvm_start = c->ticks - TICKS_PER_INSTRUCTION + c->stall;
-    c->nvm_end = c->nvm_start + NVM_WRITE_TICKS;
-    c->stall += NVM_WRITE_TICKS;
-    c->limit = 0;
-    core_flush(c, address, address + 4);
-}
-
-EXPORT bool core_on_bad_access(void *engine, int type, uint64_t address, int size, int64_t value,
-                               void *user) {
-    struct core *c = user;
-    (void)engine;
-    if (c->quiet)
-        return false;
-    switch (type) {
-    case ACCESS_WRITE_PROTECTED:
-        program(c, (uint32_t)address, (uint32_t)size, (uint32_t)value);
-        return true; /* handled: the engine drops the store */
-    case ACCESS_READ_PROTECTED:
-        core_bus_fault(c, (uint32_t)address, FAULT_BUS_READ);
-        return true;
-    case ACCESS_READ_UNMAPPED:
-        core_bus_fault(c, (uint32_t)address, FAULT_BUS_READ);
-        return false;
-    case ACCESS_WRITE_UNMAPPED:
-        core_bus_fault(c, (uint32_t)address, FAULT_BUS_WRITE);
-        return false;
-    default: /* instruction fetch: the run loop sees the error and the program counter */
-        return false;
-    }
-}
-
-EXPORT void core_on_watched_access(void *engine, int type, uint64_t address, int size,
-                                   int64_t value, void *user) {
-    struct core *c = user;
-    (void)engine;
-    (void)value;
-    uint32_t kind = type == ACCESS_WRITE ? WATCH_WRITE : WATCH_READ;
-    for (uint32_t i = 0; i < c->watchpoints && i < MAX_WATCHPOINTS; i++) {
-        const struct core_watchpoint *w = &c->watchpoint[i];
-        if ((w->kind & kind) && address < (uint64_t)w->address + w->length &&
-            w->address < address + (uint64_t)size) {
-            c->watch_hit |= 1u << i;
-            c->limit = 0;
+        c->quiet = 1; /* the engine looks the page up, and must not be told of a fault by that */
+        for (int which = 0; which < ENGINES; which++)
+            c->control(c->engines[which], ENGINE_REMOVE_CACHE, at, at + PAGE);
+        c->quiet = 0;
+        if (page < FLASH_PAGES) {
+            c->tables->code[page] = 0;
+            c->tables->generation[page]++;
         }
     }
+}
+
+/* Flags last, since they hold the exception number: that decides which stack pointer SP is. */
+static const int plain_registers[] = {
+    REG_XPSR_NZCVQG, REG_R0,      REG_R0 + 1, REG_R0 + 2, REG_R0 + 3, REG_R0 + 4,
+    REG_R0 + 5,      REG_R0 + 6,  REG_R0 + 7, REG_R0 + 8, REG_R0 + 9, REG_R0 + 10,
+    REG_R0 + 11,     REG_R0 + 12, REG_LR,     REG_SP,
+};
+enum { PLAIN = sizeof plain_registers / sizeof *plain_registers, DOUBLES = 16 };
+
+static void move_plain(struct core *c, void *from, void *to) {
+    uint32_t value[PLAIN];
+    void *at[PLAIN];
+    int reading[PLAIN];
+    for (int i = 0; i < PLAIN; i++) {
+        at[i] = &value[i];
+        reading[i] = plain_registers[i];
+    }
+    reading[0] = REG_XPSR;
+    c->read_batch(from, reading, at, PLAIN);
+    c->write_batch(to, plain_registers, at, PLAIN);
+}
+
+static void move_float(struct core *c, void *from, void *to) {
+    uint64_t value[DOUBLES];
+    void *at[DOUBLES];
+    int registers[DOUBLES];
+    for (int i = 0; i < DOUBLES; i++) {
+        at[i] = &value[i];
+        registers[i] = REG_D0 + i;
+    }
+    c->read_batch(from, registers, at, DOUBLES);
+    c->write_batch(to, registers, at, DOUBLES);
+    uint32_t status = 0;
+    c->reg_read(from, REG_FPSCR, &status);
+    c->reg_write(to, REG_FPSCR, &status);
+}
+
+/* The stack pointers, masks and CONTROL; handler mode and thread mode in turn, since some are
+ * hidden from unprivileged code, and CONTROL takes SPSEL in thread mode only. */
+static void move_special(struct core *c, void *from, void *to) {
+    static const int special[] = {REG_MSP, REG_PSP, REG_PRIMASK, REG_BASEPRI, REG_FAULTMASK};
+    enum { SPECIAL = sizeof special / sizeof *special };
+    uint32_t value[SPECIAL], exception = 0, control = 0;
+    const uint32_t handler = HARD_FAULT, thread = 0, none = 0;
+    void *at[SPECIAL];
+    for (int i = 0; i < SPECIAL; i++)
+        at[i] = &value[i];
+    c->reg_read(from, REG_IPSR, &exception);
+    c->reg_read(from, REG_CONTROL, &control);
+    exception &= 0x1FF;
+    c->reg_write(from, REG_IPSR, &handler);
+    c->read_batch(from, special, at, SPECIAL);
+    c->reg_write(from, REG_IPSR, &exception);
+
+    c->reg_write(to, REG_IPSR, &handler);
+    c->reg_write(to, REG_CONTROL, &none);
+    c->write_batch(to, special, at, SPECIAL);
+    c->reg_write(to, REG_IPSR, &thread);
+    control = (control & 3) | (control & 4 ? FP_CONTEXT : 0);
+    c->reg_write(to, REG_CONTROL, &control);
+    c->reg_write(to, REG_IPSR, &exception);
+}
+
+/* Let the other engine go on from here. */
+static void move_registers(struct core *c, int which, bool all) {
+    void *from = c->engine, *to = c->engines[which];
+    if (all) {
+        move_special(c, from, to);
+        move_float(c, from, to);
+    }
+    move_plain(c, from, to);
+    c->engine = to;
 }
 
 /* ---- run loop ------------------------------------------------------------------------------ */
@@ -307,18 +161,16 @@ static bool never_execute(uint32_t address) { /* B3.1: peripheral, device and sy
     return address - 0x40000000u < 0x20000000u || address >= 0xA0000000u;
 }
 
-/* Wait for event; a SEV right in front of it is seen here, since the engine takes it for a NOP. */
 static void wait_for_event(struct core *c) {
-    if (c->event || is_hint(c, c->address - 2, HINT_SEV) || is_hint(c, c->address - 4, HINT_SEV)) {
+    if (c->event)
         c->event = 0;
-        return;
-    }
-    c->sleeping = SLEEP_EVENT;
+    else
+        c->sleeping = SLEEP_EVENT;
 }
 
 static void undefined(struct core *c) {
     if (c->pc != c->address) { /* the engine reports WFE and YIELD so, past the instruction */
-        if (is_hint(c, c->address, HINT_WFE))
+        if (core_is_hint(c, c->address, HINT_WFE))
             wait_for_event(c);
         return;
     }
@@ -355,6 +207,64 @@ static void engine_exception(struct core *c) {
     }
 }
 
+static void engine_error(struct core *c, int error) {
+    bool forbidden;
+    switch (error) {
+    case ENGINE_INVALID_INSTRUCTION:
+        undefined(c);
+        break;
+    case ENGINE_EXCEPTION:
+        core_invalid_state(c);
+        break;
+    case ENGINE_FETCH_UNMAPPED:
+    case ENGINE_FETCH_PROTECTED:
+        forbidden = never_execute(c->pc) || !(core_rights(c, c->mpu_view, c->pc) & MAY_EXECUTE);
+        core_fetch_fault(c, forbidden);
+        break;
+    default:
+        c->engine_error = (uint32_t)error;
+    }
+}
+
+/* An access was refused: the engine calls that an error of its own. */
+static bool is_refusal(int error) {
+    return error == ENGINE_READ_UNMAPPED || error == ENGINE_WRITE_UNMAPPED ||
+           error == ENGINE_READ_PROTECTED || error == ENGINE_WRITE_PROTECTED;
+}
+
+/* Which blocks need attention now. */
+static uint32_t traps(struct core *c) {
+    uint32_t wanted = HAS_SEND_EVENT;
+    if ((c->fpccr & FPCCR_LSPACT) || !core_float_enabled(c))
+        wanted |= HAS_FLOAT;
+    if (c->ccr & CCR_DIV_0_TRP)
+        wanted |= HAS_DIVIDE;
+    if (c->mpu_control & MPU_ENABLE)
+        wanted |= HAS_MODE_CHANGE;
+    if (c->poll)
+        wanted |= HAS_MASK_CHANGE;
+    return wanted;
+}
+
+/* Whether what single instructions are wanted for needs all registers moved, not only R0 to R15. */
+static bool needs_all(struct core *c) {
+    if (!c->exact)
+        return true;
+    for (uint32_t at = c->exact_from; at < c->exact_to; at += core_length(c, at))
+        if (core_flags(c, at) & (HAS_SYSTEM | HAS_IF_THEN | HAS_EXCLUSIVE))
+            return true;
+    return false;
+}
+
+/* The rest of an IT block that execution starts in (ITSTATE, A7.3.2). */
+static void find_then(struct core *c) {
+    uint32_t xpsr = core_get(c, REG_XPSR);
+    uint32_t mask = xpsr >> 10 & 3; /* ITSTATE<3:2> are bits 11:10, <1:0> are bits 26:25 */
+    mask = mask << 2 | (xpsr >> 25 & 3);
+    c->then_left = mask ? 4 - (uint32_t)__builtin_ctz(mask) : 0;
+    c->then_next = c->pc;
+}
+
 static void execute(struct core *c) {
     if (!c->thumb) {
         core_invalid_state(c);
@@ -368,33 +278,60 @@ static void execute(struct core *c) {
     c->stopped = 0;
     c->engine_exception = 0;
     c->mask_touched = 0;
-    c->limit = (c->poll || c->step || c->breakpoints) ? 0 : c->hard;
+    c->block_count = 0;
+    c->counted = 0;
+    c->traps = traps(c);
+    bool stepwise = c->exact || c->step || c->watchpoints || (c->ccr & CCR_UNALIGN_TRP);
+    bool all = stepwise && needs_all(c);
+    if (stepwise) {
+        if (c->pc >= FLASH_SIZE) /* the other engine may have changed the code */
+            c->control(c->engines[STEPWISE], ENGINE_REMOVE_CACHE,
+                       (uint64_t)c->pc & ~(uint64_t)(PAGE - 1), ((uint64_t)c->pc | (PAGE - 1)) + 1);
+        find_then(c);
+        move_registers(c, STEPWISE, all);
+    }
+    c->limit = c->breakpoints ? 0 : c->hard;
+    c->abandoned = 0;
     c->inside = 1;
     int error = c->start(c->engine, c->pc | 1, 0xFFFFFFFE, 0, 0);
     c->inside = 0;
     c->slices++;
     c->pc = core_get(c, REG_PC) & ~1u;
-    if (c->stopped && c->pc == c->address && !c->engine_exception &&
-        !error) { /* it did stop in front */
-        c->ticks -= TICKS_PER_INSTRUCTION;
-        c->address = c->before_asked;
+    if (stepwise) {
+        move_registers(c, BLOCKWISE, all);
+        c->replay_end = 0;
+        c->exact = 0;
+    } else {
+        core_settle(c);
     }
     c->ticks += c->stall;
     c->stall = 0;
     if (c->fault)
         return; /* the rest of what the instruction did does not count */
+    if (c->abandoned) {
+        core_restore_registers(c);
+        return;
+    }
     if (c->engine_exception)
         engine_exception(c);
-    else if (error == ENGINE_INVALID_INSTRUCTION)
-        undefined(c);
-    else if (error == ENGINE_EXCEPTION)
-        core_invalid_state(c);
-    else if (error == ENGINE_FETCH_UNMAPPED || error == ENGINE_FETCH_PROTECTED)
-        core_fetch_fault(c, never_execute(c->pc));
+    else if (is_refusal(error))
+        return;
     else if (error)
-        c->engine_error = (uint32_t)error;
+        engine_error(c, error);
     else if (!c->stopped)
         c->sleeping = SLEEP_INTERRUPT;
+}
+
+/* Who may access what depends on the mode; and on what was written to the MPU. */
+static void look_at_rights(struct core *c) {
+    uint32_t view = core_view(c);
+    if (view != c->mpu_view) {
+        c->mpu_view = view;
+        memset(c->tables->changed, 1, sizeof c->tables->changed);
+        c->pages_changed = 1;
+    }
+    if (c->pages_changed)
+        core_apply_rights(c);
 }
 
 /* Run until something outside is needed; the reason is returned. `hard` is the tick to stop at. */
@@ -403,10 +340,16 @@ EXPORT uint32_t core_run(struct core *c) {
     for (;;) {
         if (c->engine_error)
             return CORE_ERROR;
-        if (c->off || c->hung)
+        if (c->off || c->hung) {
+            c->replay_end = 0;
             return CORE_REQUEST;
+        }
         if (c->fault)
             core_take_data_fault(c);
+        if (c->replay_end) { /* in the middle of an instruction: nothing comes in between */
+            execute(c);
+            continue;
+        }
         if (c->request) {
             c->request = 0;
             return CORE_REQUEST;
@@ -437,6 +380,8 @@ EXPORT uint32_t core_run(struct core *c) {
             c->slept = 0;
             return CORE_REQUEST;
         }
+        if (c->mpu_control || c->mpu_view || c->pages_changed)
+            look_at_rights(c);
         execute(c);
     }
 }

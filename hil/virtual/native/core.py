@@ -27,7 +27,9 @@ FAULT_BUS_READ, FAULT_BUS_WRITE = 1, 2
 NVM_NORMAL, NVM_IGNORE, NVM_HANG = range(3)
 MAX_BREAKPOINTS, MAX_WATCHPOINTS = 16, 4
 LATCH_NVMC_CONFIG, LATCH_POFCON = range(2)
-_LATCHES, _KEPT = 2, 64
+BLOCKWISE, STEPWISE, ENGINES = range(3)
+MPU_REGIONS = 8
+_LATCHES, _KEPT, _MAX_ACCESSES = 2, 64, 20
 
 BUS_READ = CFUNCTYPE(c_uint32, c_uint32, c_uint32)
 BUS_WRITE = CFUNCTYPE(None, c_uint32, c_uint32, c_uint32)
@@ -70,20 +72,35 @@ class Core(ctypes.Structure):
         *_named(_U64, "pending enabled active lines catch_mask"),
         *_named(_U64, "nvm_operations nvm_stop_at nvm_start nvm_end"),
         ("write_protect", _U64 * 4),
-        *_named(_U64, "slices late taken generation"),
-        *_named(c_void_p, "engine reg_read reg_write start stop control"),
+        ("read_protect", _U64 * 4),
+        *_named(_U64, "slices taken generation instructions_stepped"),
+        ("engine", c_void_p),
+        ("engines", c_void_p * ENGINES),
+        *_named(c_void_p, "reg_read reg_write read_batch write_batch start stop control"),
+        *_named(c_void_p, "protect unmap map_memory map_bus"),
         ("bus_read", BUS_READ),
         ("bus_write", BUS_WRITE),
         ("on_nvm_stop", NVM_STOP),
         *_named(c_void_p, "flash ram uicr"),
         ("latch", c_void_p * _LATCHES),
-        *_named(_U32, "pc thumb address before_asked"),
+        ("tables", c_void_p),
+        *_named(_U32, "pc thumb address"),
         *_named(_U32, "inside stopped attention request engine_exception engine_error"),
         *_named(_U32, "sleeping slept event lockup hung off quiet"),
         *_named(_U32, "poll mask_touched"),
+        *_named(_U32, "block block_size block_count counted traps"),
+        *_named(_U32, "exact exact_from exact_to then_next then_left"),
+        ("accesses", _U32),
+        ("access", _U32 * _MAX_ACCESSES),
+        *_named(_U32, "replay replay_end abandoned bus_value"),
         *_named(_U32, "fault fault_address fault_pc"),
         ("saved", _U32 * 16),
-        *_named(_U32, "vtor group_mask ccr scr cfsr hfsr mmfar bfar fpccr fpcar"),
+        *_named(_U32, "faults fault_exception fault_frame fault_return"),
+        *_named(_U32, "vtor group_mask ccr scr cfsr hfsr mmfar bfar fpccr fpcar cpacr"),
+        ("mpu_control", _U32),
+        ("mpu_base", _U32 * MPU_REGIONS),
+        ("mpu_size", _U32 * MPU_REGIONS),
+        *_named(_U32, "mpu_view pages_changed"),
         *_named(_U32, "nvm_write_enable nvm_mode nvm_address nvm_old nvm_new"),
         *_named(_U32, "halt step stepped debug_enabled mask_interrupts watch_hit watched"),
         ("keep", _U32),
@@ -94,12 +111,6 @@ class Core(ctypes.Structure):
         ("priority", _I32 * 64),
         ("kept", KeptStruct * _KEPT),
     ]
-
-
-class Region(ctypes.Structure):
-    """`struct core_region`: which core and base address a range of the bus belongs to."""
-
-    _fields_: ClassVar[Any] = [("core", c_void_p), ("base", _U32)]
 
 
 @functools.cache
@@ -139,6 +150,11 @@ def _declare(loaded: ctypes.PyDLL) -> None:
     for name, result, arguments in (
         ("core_source_hash", c_char_p, []),
         ("core_size", c_uint32, []),
+        ("core_tables_size", c_uint32, []),
+        ("core_begin", None, [core]),
+        ("core_forget", None, [core]),
+        ("core_pages_changed", None, [core, c_uint32, c_uint64]),
+        ("core_set_region", None, [core, c_uint32, c_uint32, c_uint32]),
         ("core_run", c_uint32, [core]),
         ("core_flush", None, [core, c_uint64, c_uint64]),
         ("core_bus_fault", None, [core, c_uint32, c_uint32]),

@@ -1,11 +1,7 @@
 /* Exceptions of ARMv7-M (Architecture Reference Manual B1.5): which is taken, entry and return with
- * their frames, faults and their escalation, lockup, and what wakes a sleeping core. */
+ * their frames, faults and their escalation, lockup, what wakes a sleeping core, and the
+ * floating-point registers that are saved only when they are needed. */
 #include "core.h"
-
-/* CONTROL.FPCA, and the bit that TrustZone calls SFPA: the engine always runs in its secure state,
- * and takes FPCA alone for a floating-point context that is not the program's own: it clears FPSCR.
- */
-#define FP_CONTEXT (1u << 2 | 1u << 3)
 
 enum { LOWEST = 256 }; /* priority of thread mode with nothing active */
 
@@ -56,6 +52,16 @@ static uint32_t best_pending(const struct core *c) {
         }
     }
     return best;
+}
+
+/* Thread mode may have given its privilege away (CONTROL.nPRIV, B1.3.1). */
+bool core_privileged(struct core *c) {
+    return (core_get(c, REG_IPSR) & 0x1FF) || !(core_get(c, REG_CONTROL) & 1);
+}
+
+/* Priorities -1 and -2: HardFault, NMI, and FAULTMASK set. */
+bool core_negative_priority(struct core *c) {
+    return (c->active & (bit(NMI) | bit(HARD_FAULT))) || (core_get(c, REG_FAULTMASK) & 1);
 }
 
 bool core_would_preempt(struct core *c) {
@@ -146,29 +152,33 @@ void core_fetch_fault(struct core *c, bool never_execute) {
         configurable_fault(c, BUS_FAULT, BFSR_IBUSERR);
 }
 
-/* Undo the instruction whose access faulted and take the fault for it. */
+/* Undo the instruction in progress and take the fault for it. */
 void core_take_data_fault(struct core *c) {
     uint32_t kind = c->fault;
     c->fault = FAULT_NONE;
     bool bus = kind == FAULT_BUS_READ || kind == FAULT_BUS_WRITE;
-    if (bus && (c->ccr & CCR_BFHFNMIGN) &&
-        execution_priority(c, true) < 0) { /* B3.2.8: handlers of priority -1 and -2 may probe;
-                                              where the engine gave up, go past it */
-        if (c->pc == c->address)
-            c->pc += core_is_wide(c, c->address) ? 4 : 2;
+    core_restore_registers(c);
+    c->sleeping = SLEEP_NONE;
+    if (bus && (c->ccr & CCR_BFHFNMIGN) && core_negative_priority(c)) {
+        c->pc += core_length(c, c->pc); /* B3.2.8: handlers of priority -1 and -2 may probe */
         return;
     }
-    for (int i = 0; i < 13; i++)
-        core_set(c, REG_R0 + i, c->saved[i]);
-    core_set(c, REG_SP, c->saved[13]);
-    core_set(c, REG_LR, c->saved[14]);
-    core_set(c, REG_XPSR_NZCVQG, c->saved[15] & 0xF80F01FFu);
-    c->pc = c->fault_pc;
-    c->sleeping = SLEEP_NONE;
-    if (bus) {
+    switch (kind) {
+    case FAULT_BUS_READ:
+    case FAULT_BUS_WRITE:
         c->bfar = c->fault_address;
         configurable_fault(c, BUS_FAULT, BFSR_PRECISERR | BFSR_BFARVALID);
-    } else {
+        break;
+    case FAULT_UNALIGNED:
+        configurable_fault(c, USAGE_FAULT, UFSR_UNALIGNED);
+        break;
+    case FAULT_DIVIDE:
+        configurable_fault(c, USAGE_FAULT, UFSR_DIVBYZERO);
+        break;
+    case FAULT_NO_FLOAT:
+        configurable_fault(c, USAGE_FAULT, UFSR_NOCP);
+        break;
+    default:
         c->mmfar = c->fault_address;
         configurable_fault(c, MEM_MANAGE, MMFSR_DACCVIOL | MMFSR_MMARVALID);
     }
@@ -204,26 +214,113 @@ static uint32_t load(const uint8_t *at) {
     return value;
 }
 
-static bool push_frame(struct core *c, uint32_t frame, uint32_t sp, bool extended) {
-    uint32_t length = extended ? 0x68 : 0x20;
-    uint8_t *to = frame >= RAM_BASE ? core_memory(c, frame, length) : 0;
+/* Where the hardware's own loads and stores of a stack go; null, and the status bits of the fault,
+ * where they may not. `memory` and `bus` are the bits for either kind. */
+static uint8_t *stack(struct core *c, uint32_t address, uint32_t length, uint32_t right,
+                      uint32_t view, uint32_t memory, uint32_t bus, uint32_t *fault) {
+    for (uint32_t at = address & ~31u; view && at < address + length; at += 32) {
+        uint32_t inside = at < address ? address : at;
+        if (core_rights(c, view, inside) & right)
+            continue;
+        *fault = memory;
+        return 0;
+    }
+    uint8_t *to = address >= CODE_RAM_BASE ? core_memory(c, address, length) : 0;
     if (!to)
+        *fault = bus;
+    return to;
+}
+
+/* A fault of the hardware's own access: no address is recorded for it (B3.2.15). */
+static void stack_fault(struct core *c, uint32_t bits) {
+    configurable_fault(c, bits & 0xFF ? MEM_MANAGE : BUS_FAULT, bits);
+}
+
+static void store_float(struct core *c, uint8_t *to) {
+    for (int i = 0; i < 16; i++)
+        store(to + 4 * i, core_get(c, REG_S0 + i));
+    store(to + 64, core_get(c, REG_FPSCR));
+    store(to + 68, 0);
+}
+
+/* CPACR lets what executes now use the FPU (B3.2.20). */
+bool core_float_enabled(struct core *c) {
+    uint32_t access = c->cpacr >> 20 & 3;
+    return access == 3 || (access == 1 && core_privileged(c));
+}
+
+/* Save the registers that an exception left room for, now that they are about to change (B1.5.7,
+ * PreserveFPState). False: that faulted, and the exception for it comes first. */
+bool core_preserve_float(struct core *c) {
+    if (!(c->fpccr & FPCCR_LSPACT))
+        return true;
+    uint32_t view = c->mpu_control & MPU_ENABLE ? 1 + !!(c->fpccr & FPCCR_USER) : 0;
+    if (view && !(c->fpccr & FPCCR_HFRDY) && !(c->mpu_control & MPU_HFNMIENA))
+        view = 0;
+    uint32_t fault = 0;
+    uint8_t *to = stack(c, c->fpcar, 0x48, MAY_WRITE, view, MMFSR_MLSPERR, BFSR_LSPERR, &fault);
+    if (!to) {
+        stack_fault(c, fault);
+        c->attention = 1;
         return false;
+    }
+    store_float(c, to);
+    c->fpccr &= ~(uint32_t)FPCCR_LSPACT;
+    c->traps &= ~(uint32_t)HAS_FLOAT;
+    return true;
+}
+
+/* Leave room for the floating-point registers, and remember for whom (B1.5.7, UpdateFPCCR). */
+static void reserve_float(struct core *c, uint32_t at, bool thread, bool privileged) {
+    int priority = execution_priority(c, true);
+    c->fpcar = at & ~7u;
+    c->fpccr &= FPCCR_ASPEN | FPCCR_LSPEN;
+    c->fpccr |= FPCCR_LSPACT;
+    c->fpccr |= privileged ? 0u : (uint32_t)FPCCR_USER;
+    c->fpccr |= thread ? (uint32_t)FPCCR_THREAD : 0u;
+    c->fpccr |= priority > -1 ? (uint32_t)FPCCR_HFRDY : 0u;
+    c->fpccr |= (c->enabled & bit(BUS_FAULT)) && priority > group(c, BUS_FAULT)
+                    ? (uint32_t)FPCCR_BFRDY
+                    : 0u;
+    c->fpccr |= (c->enabled & bit(MEM_MANAGE)) && priority > group(c, MEM_MANAGE)
+                    ? (uint32_t)FPCCR_MMRDY
+                    : 0u;
+    c->fpccr |= (c->enabled & bit(DEBUG_MONITOR)) && priority > group(c, DEBUG_MONITOR)
+                    ? (uint32_t)FPCCR_MONRDY
+                    : 0u;
+}
+
+/* Push the frame; 0, or the status bits of the fault that this made. */
+static uint32_t push_frame(struct core *c, uint32_t frame, uint32_t sp, bool extended,
+                           bool thread) {
+    bool lazy = extended && (c->fpccr & FPCCR_LSPEN);
+    uint32_t length = extended && !lazy ? 0x68 : 0x20;
+    uint32_t fault = 0;
+    uint8_t *to =
+        stack(c, frame, length, MAY_WRITE, core_view(c), MMFSR_MSTKERR, BFSR_STKERR, &fault);
+    if (!to)
+        return fault;
     for (int i = 0; i < 4; i++)
         store(to + 4 * i, core_get(c, REG_R0 + i));
     store(to + 16, core_get(c, REG_R12));
     store(to + 20, core_get(c, REG_LR));
     store(to + 24, c->pc);
     uint32_t xpsr = core_get(c, REG_XPSR) & ~((1u << 9) | (1u << 24));
-    store(to + 28, xpsr | (sp & 4) << 7 | (c->thumb ? 1u << 24 : 0));
-    if (extended) {
-        for (int i = 0; i < 16; i++)
-            store(to + 32 + 4 * i, core_get(c, REG_S0 + i));
-        store(to + 96, core_get(c, REG_FPSCR));
-        store(to + 100, 0);
-        c->fpcar = frame + 0x20;
-    }
-    return true;
+    store(to + 28,
+          xpsr | ((sp & 4) && (c->ccr & CCR_STKALIGN) ? 1u << 9 : 0) | (c->thumb ? 1u << 24 : 0));
+    if (lazy)
+        reserve_float(c, frame + 0x20, thread, core_privileged(c));
+    else if (extended)
+        store_float(c, to + 0x20);
+    return 0;
+}
+
+/* For who watches: the frame of the latest fault. */
+static void note_fault(struct core *c, uint32_t n, uint32_t frame) {
+    c->faults++;
+    c->fault_exception = n;
+    c->fault_frame = frame;
+    c->fault_return = core_get(c, REG_LR);
 }
 
 static void enter(struct core *c, uint32_t n) {
@@ -232,8 +329,19 @@ static void enter(struct core *c, uint32_t n) {
     uint32_t sp = core_get(c, REG_SP);
     bool extended = (control & 4) && (c->fpccr & FPCCR_ASPEN);
     bool process_stack = !ipsr && (control & 2);
-    uint32_t frame = (sp - (extended ? 0x68 : 0x20)) & ~7u;
-    bool pushed = push_frame(c, frame, sp, extended);
+    uint32_t alignment = extended || (c->ccr & CCR_STKALIGN) ? 7 : 3;
+    uint32_t frame = (sp - (extended ? 0x68 : 0x20)) & ~alignment;
+    uint32_t fault = push_frame(c, frame, sp, extended, !ipsr);
+    if (fault && n > HARD_FAULT) {
+        /* A derived exception (B1.5.11): the more urgent one is taken now, the other stays pending.
+         */
+        stack_fault(c, fault);
+        uint32_t best = best_pending(c);
+        if (best && (group(c, best) < group(c, n) || best <= HARD_FAULT))
+            n = best;
+        if (c->lockup)
+            return;
+    }
 
     core_set(c, REG_SP, frame);
     core_set(c, REG_IPSR, n); /* first: what follows needs a privileged mode */
@@ -247,6 +355,8 @@ static void enter(struct core *c, uint32_t n) {
     c->sleeping = SLEEP_NONE;
     c->ticks += ENTRY_TICKS;
     c->taken++;
+    if (n >= HARD_FAULT && n <= USAGE_FAULT)
+        note_fault(c, n, fault ? 0 : frame);
     if (c->catch_mask & bit(n))
         c->halt = HALT_CATCH;
 
@@ -259,8 +369,6 @@ static void enter(struct core *c, uint32_t n) {
     } else {
         hard_fault(c, HFSR_VECTTBL);
     }
-    if (!pushed) /* derived exception, B1.5.11 */
-        configurable_fault(c, BUS_FAULT, BFSR_STKERR);
 }
 
 void core_dispatch(struct core *c) {
@@ -301,6 +409,12 @@ static void deactivate(struct core *c, uint32_t n) {
     c->event = 1;
 }
 
+/* How the MPU looks at the frame: with the privilege of what is returned to. */
+static uint32_t return_view(struct core *c, bool thread) {
+    uint32_t view = core_view(c);
+    return view && thread && (core_get(c, REG_CONTROL) & 1) ? 2 : view;
+}
+
 /* Return from the exception in IPSR with EXC_RETURN in the program counter. */
 void core_leave(struct core *c, uint32_t exc_return) {
     uint32_t n = core_get(c, REG_IPSR) & 0x1FF;
@@ -314,10 +428,12 @@ void core_leave(struct core *c, uint32_t exc_return) {
     }
     deactivate(c, n);
     uint32_t frame = core_get(c, process_stack ? REG_PSP : REG_MSP);
-    uint32_t length = extended ? 0x68 : 0x20;
-    const uint8_t *from = frame >= RAM_BASE ? core_memory(c, frame & ~3u, length) : 0;
+    uint32_t length = extended ? 0x68 : 0x20, fault = 0;
+    const uint8_t *from = stack(c, frame & ~3u, length, MAY_READ, return_view(c, thread),
+                                MMFSR_MUNSTKERR, BFSR_UNSTKERR, &fault);
     if (!from) {
-        configurable_fault(c, BUS_FAULT, BFSR_UNSTKERR);
+        core_set(c, REG_LR, 0xF0000000u | (exc_return & 0x0FFFFFFF));
+        stack_fault(c, fault);
         return;
     }
     uint32_t xpsr = load(from + 28);
@@ -325,13 +441,16 @@ void core_leave(struct core *c, uint32_t exc_return) {
         core_usage_fault(c, UFSR_INVPC);
         return;
     }
-    if (extended) {
+    if (extended && (c->fpccr & FPCCR_LSPACT)) { /* nobody touched them: they were never pushed */
+        c->fpccr &= ~(uint32_t)FPCCR_LSPACT;
+    } else if (extended) {
         for (int i = 0; i < 16; i++)
             core_set(c, REG_S0 + i, load(from + 32 + 4 * i));
         core_set(c, REG_FPSCR, load(from + 96));
     }
     uint32_t privilege = core_get(c, REG_CONTROL) & 1;
-    core_set(c, process_stack ? REG_PSP : REG_MSP, frame + length + (xpsr >> 7 & 4));
+    bool padded = (xpsr >> 9 & 1) && (extended || (c->ccr & CCR_STKALIGN));
+    core_set(c, process_stack ? REG_PSP : REG_MSP, (frame + length) | (padded ? 4 : 0));
     if (thread) { /* SPSEL can be written only in privileged thread mode */
         core_set(c, REG_CONTROL, 0);
         core_set(c, REG_IPSR, 0);

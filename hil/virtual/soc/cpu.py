@@ -26,7 +26,6 @@ from hil.virtual.soc.memory import (
     FICR_BASE,
     FICR_SIZE,
     FLASH_BASE,
-    FLASH_PAGE,
     FLASH_SIZE,
     RAM_BASE,
     RAM_SIZE,
@@ -43,6 +42,7 @@ TRANSLATION_BUFFER = 16 << 20  # Unicorn would reserve 1 GB of address space for
 RESET_ENABLED = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 11 | 1 << 14 | 1 << 15
 FPCCR_RESET = 0xC000_0000  # ASPEN, LSPEN
 CCR_RESET = 0x0000_0200  # STKALIGN
+CCR_UNALIGN_TRP = 1 << 3
 
 
 class AccessPort(Protocol):
@@ -122,14 +122,13 @@ class Cpu:
         self._error: BaseException | None = None
         self._reset_wanted = False
         self._asleep = False
-        self._read_protect_wanted: int | None = None
-        self._protected = 0
-        self._watch_hook: int | None = None
+        self._access_hook: int | None = None
+        self._accesses_wanted = False
         self._watchpoints: tuple[Watchpoint, ...] = ()
         self._keep: list[Any] = []
         self.nvm = Nvm(self._core, self._protect_reads)
-        self._engine = self._make_engine()
-        self._handle = self._engine._uch
+        # Blocks of instructions, and single ones: see native/core.c. Outside of a run the first has the registers.
+        self._engine, self._stepper = self._make_engine(), self._make_engine()
         self._fill_core()
         self._pristine = self._engine.context_save()
         self._reset_core()
@@ -161,8 +160,8 @@ class Cpu:
             if self._stopped():
                 core.ticks = core.hard
                 return
-            if self._read_protect_wanted is not None:
-                self._apply_read_protection()
+            if self._accesses_wanted is not (self._access_hook is not None):
+                self._hook_accesses()
             reason = self._run(self._at)
             if self._error is not None:
                 error, self._error = self._error, None
@@ -253,6 +252,11 @@ class Cpu:
             setattr(core, name, 0)
         for name in ("vtor", "scr", "cfsr", "hfsr", "mmfar", "bfar", "fpcar", "watch_hit", "engine_error"):
             setattr(core, name, 0)
+        for name in ("cpacr", "mpu_control", "exact", "replay_end", "abandoned"):
+            setattr(core, name, 0)
+        for region in range(native.MPU_REGIONS):
+            self._library.core_set_region(self._at, region, 0, 0)
+        self.accesses_changed()
         core.group_mask, core.ccr, core.fpccr, core.thumb = 0xFF, CCR_RESET, FPCCR_RESET, 1
         core.priority[:] = [0, -3, -2, -1] + [0] * 60
         self.nvm.reset()
@@ -293,6 +297,10 @@ class Cpu:
     def attend(self) -> None:
         """Priorities or enables changed: look for an exception to take after this instruction."""
         self._library.core_attend(self._at)
+
+    def set_mpu_region(self, region: int, base: int, attributes: int) -> None:
+        """MPU_RBAR and MPU_RASR of region 0 to 7; in force from the next instruction on."""
+        self._library.core_set_region(self._at, region, base, attributes)
 
     @property
     def active_exception(self) -> int:
@@ -436,7 +444,7 @@ class Cpu:
             self._core.watchpoint[index] = native.WatchpointStruct(point.address, point.length, kind)
         self._watchpoints = chosen
         self._core.watchpoints = len(chosen)
-        self._hook_watchpoints()
+        self.accesses_changed()
 
     # -- save and restore --------------------------------------------------------------------------
 
@@ -454,7 +462,9 @@ class Cpu:
         self.halted, self.held_in_reset, self.reset_catch, self._reset_wanted, self._asleep = flags
         self.watchpoints = watchpoints
         self.nvm.restore(nvm)
+        self._library.core_forget(self._at)
         self._engine.ctl_flush_tb()
+        self._stepper.ctl_flush_tb()
 
     # -- joining the engine, the core and the bus ----------------------------------------------------
 
@@ -466,7 +476,6 @@ class Cpu:
         flash, ram, uicr, ficr = map(
             native.buffer_address, (memory.flash, memory.ram, memory.uicr, memory.ficr)
         )
-        self._core.flash, self._core.ram, self._core.uicr = flash, ram, uicr
         engine.mem_map_ptr(RAM_BASE, RAM_SIZE, unicorn.UC_PROT_ALL, ram)
         engine.mem_map_ptr(CODE_RAM_BASE, RAM_SIZE, unicorn.UC_PROT_ALL, ram)
         # Mapped writable, then protected: Unicorn then drops a store and asks the hook instead.
@@ -480,41 +489,60 @@ class Cpu:
         return engine
 
     def _fill_core(self) -> None:
-        core, handle = self._core, self._handle
-        core.engine = handle if isinstance(handle, int) else handle.value
+        core, library = self._core, self._library
+        core.flash, core.ram, core.uicr = map(
+            native.buffer_address, (self.memory.flash, self.memory.ram, self.memory.uicr)
+        )
         for field, name in (
             ("reg_read", "uc_reg_read"),
             ("reg_write", "uc_reg_write"),
+            ("read_batch", "uc_reg_read_batch"),
+            ("write_batch", "uc_reg_write_batch"),
             ("start", "uc_emu_start"),
             ("stop", "uc_emu_stop"),
             ("control", "uc_ctl"),
+            ("protect", "uc_mem_protect"),
+            ("unmap", "uc_mem_unmap"),
+            ("map_memory", "uc_mem_map_ptr"),
+            ("map_bus", "uc_mmio_map"),
         ):
             setattr(core, field, native.function_address(getattr(uclib, name)))
         core.bus_read = native.BUS_READ(self._bus_read)
         core.bus_write = native.BUS_WRITE(self._bus_write)
         core.on_nvm_stop = native.NVM_STOP(self._nvm_stop)
-        self._keep += [core.bus_read, core.bus_write, core.on_nvm_stop]
-        library = self._library
+        tables = (ctypes.c_uint64 * (library.core_tables_size() // 8 + 1))()
+        core.tables = ctypes.addressof(tables)
+        self._keep += [core.bus_read, core.bus_write, core.on_nvm_stop, tables]
+        library.core_begin(self._at)
+        for which, engine in enumerate((self._engine, self._stepper)):
+            core.engines[which] = _handle(engine)
+            self._map_bus(engine)
+            self._hook(engine, unicorn.UC_HOOK_INTR, library.core_on_interrupt)
+            self._hook(engine, unicorn.UC_HOOK_MEM_INVALID, library.core_on_bad_access)
+        self._hook(self._engine, unicorn.UC_HOOK_BLOCK, library.core_on_block)
+        self._hook(self._stepper, unicorn.UC_HOOK_CODE, library.core_on_instruction)
+        core.engine = core.engines[native.BLOCKWISE]
+
+    def _map_bus(self, engine: Uc) -> None:
+        """The bus is mapped, and then protected: the engine asks before each access where the program is."""
+        read, write = map(
+            native.function_address, (self._library.core_on_bus_read, self._library.core_on_bus_write)
+        )
         for base, size in BUS_RANGES:
-            region = native.Region(self._at, base)
-            self._keep.append(region)
-            at = ctypes.addressof(region)
-            read, write = map(native.function_address, (library.core_bus_read, library.core_bus_write))
-            self._check(uclib.uc_mmio_map(self._handle, base, size, read, at, write, at), "map the bus")
-        self._hook(unicorn.UC_HOOK_CODE, library.core_on_instruction)
-        self._hook(unicorn.UC_HOOK_INTR, library.core_on_interrupt)
-        self._hook(unicorn.UC_HOOK_MEM_INVALID, library.core_on_bad_access)
+            status = uclib.uc_mmio_map(engine._uch, base, size, read, self._at, write, self._at)
+            self._check(status, "map the bus")
+            engine.mem_protect(base, size, unicorn.UC_PROT_NONE)
 
     def take_stores(self, index: int, latch: native.Latch) -> None:
         """Let the native core serve a latch (native.LATCH_*); it does so while the latch is `direct`."""
         self._keep.append(latch)
         self._core.latch[index] = ctypes.addressof(latch)
 
-    def _hook(self, kind: int, function: Any) -> int:
+    def _hook(self, engine: Uc, kind: int, function: Any) -> int:
         """Install a native hook for all addresses; the core is its user data."""
         hook = ctypes.c_size_t()
         status = uclib.uc_hook_add(
-            self._handle,
+            engine._uch,
             ctypes.byref(hook),
             kind,
             ctypes.c_void_p(native.function_address(function)),
@@ -525,17 +553,22 @@ class Cpu:
         self._check(status, "install a hook")
         return int(hook.value)
 
-    def _hook_watchpoints(self) -> None:
-        """Data hooks slow every access down, so they exist only while there is a watchpoint."""
-        if self._watchpoints and self._watch_hook is None:
+    def accesses_changed(self) -> None:
+        """Watchpoints or CCR.UNALIGN_TRP changed: whether each load and store is looked at."""
+        self._accesses_wanted = bool(self._watchpoints or self._core.ccr & CCR_UNALIGN_TRP)
+        if self._core.inside:
+            self._core.request = 1
+            self._library.core_attend(self._at)
+
+    def _hook_accesses(self) -> None:
+        """Data hooks slow every access down, so they exist only while they are wanted."""
+        if self._accesses_wanted:
             kind = unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE
-            self._watch_hook = self._hook(kind, self._library.core_on_watched_access)
-        elif not self._watchpoints and self._watch_hook is not None:
-            self._check(uclib.uc_hook_del(self._handle, self._watch_hook), "remove a hook")
-            self._watch_hook = None
-        else:
-            return
-        self._engine.ctl_flush_tb()
+            self._access_hook = self._hook(self._stepper, kind, self._library.core_on_watched_access)
+        elif self._access_hook is not None:
+            self._check(uclib.uc_hook_del(self._stepper._uch, self._access_hook), "remove a hook")
+            self._access_hook = None
+        self._stepper.ctl_flush_tb()
 
     def _check(self, status: int, what: str) -> None:
         if status != unicorn.UC_ERR_OK:
@@ -581,17 +614,12 @@ class Cpu:
             self._library.core_attend(self._at)
 
     def _protect_reads(self, pages: int) -> None:
-        """Protection cannot change under a running engine: it is applied right after the access."""
-        self._read_protect_wanted = pages
-        if self._core.inside:
-            self._core.request = 1
-            self._library.core_attend(self._at)
+        """Applied right after the access in progress."""
+        for index in range(PAGES // 64):
+            self._core.read_protect[index] = pages >> 64 * index & (1 << 64) - 1
+        self._library.core_pages_changed(self._at, FLASH_BASE, FLASH_SIZE)
 
-    def _apply_read_protection(self) -> None:
-        pages, self._read_protect_wanted = self._read_protect_wanted or 0, None
-        for page in range(PAGES):
-            if (pages ^ self._protected) >> page & 1:
-                readable = unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC
-                rights = unicorn.UC_PROT_NONE if pages >> page & 1 else readable
-                self._engine.mem_protect(page * FLASH_PAGE, FLASH_PAGE, rights)
-        self._protected = pages
+
+def _handle(engine: Uc) -> int:
+    handle = engine._uch
+    return handle if isinstance(handle, int) else int(handle.value)

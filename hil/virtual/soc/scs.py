@@ -54,7 +54,6 @@ CONSTANTS = {
 STORED = {
     0xE000_E008: (0x0000_0307, 0),  # ACTLR
     0xE000_ED3C: (WORD, 0),  # AFSR
-    0xE000_ED88: (0x00F0_0000, 0),  # CPACR: FPU access
     0xE000_EF3C: (0x07C0_0000, 0),  # FPDSCR
 }
 # SHCSR: bit of the state, by exception (B3.2.13).
@@ -81,8 +80,6 @@ class SystemControl:
         self.cpu = cpu
         self._core = cpu._core
         self._stored: dict[int, int] = {}
-        self._mpu = [(0, 0)] * 8
-        self._mpu_control = 0
         self._mpu_number = 0
         self._prigroup = 0
         self._cycles_from = 0
@@ -112,10 +109,11 @@ class SystemControl:
         core_register = partial(self._register_core, bus)
         core_register(0xE000_ED08, "vtor", 0xFFFF_FF80)
         core_register(0xE000_ED10, "scr", 0x16)
-        core_register(0xE000_ED14, "ccr", 0x31B)
+        bus.register(0xE000_ED14, partial(getattr, self._core, "ccr"), self._write_ccr)
+        core_register(0xE000_ED88, "cpacr", 0x00F0_0000)  # CP10 and CP11: the FPU
         core_register(0xE000_ED34, "mmfar", WORD)
         core_register(0xE000_ED38, "bfar", WORD)
-        core_register(0xE000_EF34, "fpccr", 0xC000_0000)
+        core_register(0xE000_EF34, "fpccr", 0xC000_017B)
         core_register(0xE000_EF38, "fpcar", 0xFFFF_FFF8)
         bus.register(0xE000_ED28, partial(getattr, self._core, "cfsr"), partial(self._clear, "cfsr"))
         bus.register(0xE000_ED2C, partial(getattr, self._core, "hfsr"), partial(self._clear, "hfsr"))
@@ -140,19 +138,16 @@ class SystemControl:
         """Reset values; the core's own fields were reset by Cpu."""
         for address, (_, value) in STORED.items():
             self._stored[address] = value
-        self._mpu = [(0, 0)] * 8
-        self._mpu_control = self._mpu_number = self._prigroup = 0
+        self._mpu_number = self._prigroup = 0
         self.systick.reset()
 
     def save(self) -> object:
-        mpu = (list(self._mpu), self._mpu_control, self._mpu_number)
-        return dict(self._stored), mpu, self._prigroup, self._cycles_from, self.systick.save()
+        return dict(self._stored), self._mpu_number, self._prigroup, self._cycles_from, self.systick.save()
 
     def restore(self, state: object) -> None:
         assert isinstance(state, tuple)
-        stored, mpu, self._prigroup, self._cycles_from, systick = state
+        stored, self._mpu_number, self._prigroup, self._cycles_from, systick = state
         self._stored.update(stored)
-        self._mpu, self._mpu_control, self._mpu_number = list(mpu[0]), mpu[1], mpu[2]
         self.systick.restore(systick)
 
     # -- registers that are fields -------------------------------------------------------------------
@@ -162,6 +157,12 @@ class SystemControl:
 
     def _set_core(self, field: str, mask: int, value: int) -> None:
         setattr(self._core, field, value & mask)
+        self.cpu.attend()
+
+    def _write_ccr(self, value: int) -> None:
+        self._core.ccr = value & 0x31B
+        self.cpu.attend()
+        self.cpu.accesses_changed()
 
     def _clear(self, field: str, value: int) -> None:
         """Status bits are cleared by writing one."""
@@ -281,7 +282,7 @@ class SystemControl:
             setattr(core, field, state)
         self.cpu.attend()
 
-    # -- MPU (B3.5): eight regions, kept as written --------------------------------------------------
+    # -- MPU (B3.5): eight regions, enforced in native code (mpu.c) -----------------------------------
 
     def _attach_mpu(self, bus: Bus) -> None:
         bus.register(0xE000_ED94, self._read_mpu_control, self._write_mpu_control)
@@ -292,10 +293,11 @@ class SystemControl:
             bus.register(at + 4, self._read_mpu_size, self._write_mpu_size)
 
     def _read_mpu_control(self) -> int:
-        return self._mpu_control
+        return int(self._core.mpu_control)
 
     def _write_mpu_control(self, value: int) -> None:
-        self._mpu_control = value & 7
+        self._core.mpu_control = value & 7
+        self.cpu.attend()
 
     def _read_mpu_number(self) -> int:
         return self._mpu_number
@@ -304,18 +306,22 @@ class SystemControl:
         self._mpu_number = value & 7
 
     def _read_mpu_base(self) -> int:
-        return self._mpu[self._mpu_number][0] | self._mpu_number
+        return int(self._core.mpu_base[self._mpu_number]) | self._mpu_number
 
     def _write_mpu_base(self, value: int) -> None:
         if value & 0x10:  # VALID: the region's number comes with it
             self._mpu_number = value & 7
-        self._mpu[self._mpu_number] = (value & ~0x1F & WORD, self._mpu[self._mpu_number][1])
+        self.cpu.set_mpu_region(
+            self._mpu_number, value & ~0x1F & WORD, int(self._core.mpu_size[self._mpu_number])
+        )
 
     def _read_mpu_size(self) -> int:
-        return self._mpu[self._mpu_number][1]
+        return int(self._core.mpu_size[self._mpu_number])
 
     def _write_mpu_size(self, value: int) -> None:
-        self._mpu[self._mpu_number] = (self._mpu[self._mpu_number][0], value & 0x173F_FF3F)
+        self.cpu.set_mpu_region(
+            self._mpu_number, int(self._core.mpu_base[self._mpu_number]), value & 0x173F_FF3F
+        )
 
     # -- DWT cycle counter ---------------------------------------------------------------------------
 

@@ -56,7 +56,8 @@ void *memcpy(void *d, const void *s, size_t n) { uint8_t *p = d; const uint8_t *
 void *memset(void *d, int c, size_t n) { volatile uint8_t *p = d; while (n--) *p++ = (uint8_t)c; return d; }
 void main(void);
 extern uint8_t bss_start, bss_end;
-void Reset_Handler(void) { memset(&bss_start, 0, &bss_end - &bss_start); main(); OUT = 0xE0E0E0E0;
+void Reset_Handler(void) { R(0xE000ED88) = 0xF << 20; /* the FPU is off at reset */
+  memset(&bss_start, 0, &bss_end - &bss_start); main(); OUT = 0xE0E0E0E0;
   for (;;) ASM("wfi"); }
 static void Unexpected(void) { uint32_t n; ASM("mrs %0, ipsr" : "=r"(n));
     OUT = 0xBAD00000 | n; for (;;) ASM("wfi"); }

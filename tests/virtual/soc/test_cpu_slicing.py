@@ -53,7 +53,7 @@ SYSTEM = """
         ASM("msr psp, %0\\n msr control, %1\\n isb" :: "r"(&stacks[0][256]), "r"(2)); first();
     }
 """
-LENGTH = 512 * 6000
+LENGTH = 512 * 12000
 
 
 def system() -> Kit:

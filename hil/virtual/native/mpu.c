@@ -1,0 +1,216 @@
+/* The memory protection unit (ARMv7-M Architecture Reference Manual, B3.5), and which pages of
+ * memory the engines let through without asking.
+ *
+ * An engine protects whole pages. A page in which everything has the same rights is given these; in
+ * any other page each access is looked at here.
+ */
+#include <string.h>
+
+#include "core.h"
+
+enum { VIEW_OFF, VIEW_PRIVILEGED, VIEW_USER };
+
+/* AP of MPU_RASR (table B3-15) as rights of privileged and of other code. */
+static uint32_t permitted(uint32_t attributes, bool privileged) {
+    static const uint8_t rights[8][2] = {
+        {0, 0}, {3, 0}, {3, 1}, {3, 3}, {0, 0}, {1, 0}, {1, 1}, {1, 1},
+    };
+    uint32_t may = rights[attributes >> 24 & 7][privileged ? 0 : 1];
+    if ((may & MAY_READ) && !(attributes >> 28 & 1))
+        may |= MAY_EXECUTE;
+    return may;
+}
+
+static uint32_t region_bits(uint32_t attributes) {
+    return (attributes >> 1 & 0x1F) + 1;
+}
+
+static bool in_region(const struct core *c, uint32_t region, uint32_t address) {
+    uint32_t attributes = c->mpu_size[region];
+    uint32_t bits = region_bits(attributes);
+    if (!(attributes & 1) || bits < 5)
+        return false;
+    if (bits < 32 && (address ^ c->mpu_base[region]) >> bits)
+        return false;
+    if (bits < 8) /* subregions exist from 256 bytes on */
+        return true;
+    return !(attributes >> (8 + (address >> (bits - 3) & 7)) & 1);
+}
+
+/* MAY_ bits for data and instructions at an address, apart from what the address space itself
+ * forbids. */
+uint32_t core_rights(const struct core *c, uint32_t view, uint32_t address) {
+    if (view == VIEW_OFF)
+        return MAY_ALL;
+    for (uint32_t region = MPU_REGIONS; region-- > 0;)
+        if (in_region(c, region, address))
+            return permitted(c->mpu_size[region], view == VIEW_PRIVILEGED);
+    return view == VIEW_PRIVILEGED && (c->mpu_control & MPU_PRIVDEFENA) ? MAY_ALL : 0;
+}
+
+/* How the MPU looks at what executes now; 0 while it is off. */
+uint32_t core_view(struct core *c) {
+    if (!(c->mpu_control & MPU_ENABLE))
+        return VIEW_OFF;
+    if (!(c->mpu_control & MPU_HFNMIENA) && core_negative_priority(c))
+        return VIEW_OFF;
+    return core_privileged(c) ? VIEW_PRIVILEGED : VIEW_USER;
+}
+
+/* ---- pages --------------------------------------------------------------------------------- */
+
+static uint32_t page_address(uint32_t page) {
+    if (page < FLASH_PAGES)
+        return page * PAGE;
+    if (page < FLASH_PAGES + RAM_PAGES)
+        return RAM_BASE + (page - FLASH_PAGES) * PAGE;
+    return CODE_RAM_BASE + (page - FLASH_PAGES - RAM_PAGES) * PAGE;
+}
+
+/* The number of the page of flash or RAM that holds an address; -1 where there is neither. */
+int core_page(uint32_t address) {
+    if (address < FLASH_SIZE)
+        return (int)(address / PAGE);
+    if (address - RAM_BASE < RAM_SIZE)
+        return (int)(FLASH_PAGES + (address - RAM_BASE) / PAGE);
+    if (address - CODE_RAM_BASE < RAM_SIZE)
+        return (int)(FLASH_PAGES + RAM_PAGES + (address - CODE_RAM_BASE) / PAGE);
+    return -1;
+}
+
+/* Whether a region or one of its subregions ends inside the page. */
+static bool is_mixed(const struct core *c, uint32_t address) {
+    for (uint32_t region = 0; region < MPU_REGIONS; region++) {
+        uint32_t attributes = c->mpu_size[region];
+        uint32_t bits = region_bits(attributes);
+        bool small = bits < 10 || (bits < 13 && (attributes & 0xFF00));
+        uint32_t reach = bits < 10 ? 10 : bits;
+        if ((attributes & 1) && small && !((address ^ c->mpu_base[region]) >> reach))
+            return true;
+    }
+    return false;
+}
+
+/* The rights that all of a page has for data, and that any of it has for instructions. */
+static uint32_t page_rights(const struct core *c, uint32_t page) {
+    uint32_t address = page_address(page);
+    uint32_t rights = core_rights(c, c->mpu_view, address);
+    if (c->mpu_view && is_mixed(c, address)) {
+        for (uint32_t at = address + 32; at < address + PAGE; at += 32) {
+            uint32_t here = core_rights(c, c->mpu_view, at);
+            rights = (rights & here & (MAY_READ | MAY_WRITE)) | ((rights | here) & MAY_EXECUTE);
+        }
+    }
+    if (page < FLASH_PAGES) {
+        rights &= ~(uint32_t)MAY_WRITE; /* stores there program: see access.c */
+        uint32_t whole = address / FLASH_PAGE;
+        if (c->read_protect[whole / 64] >> (whole % 64) & 1)
+            rights = 0;
+    }
+    return rights;
+}
+
+static void set_page(struct core *c, uint32_t which, uint32_t page, uint32_t rights) {
+    void *engine = c->engines[which];
+    uint32_t address = page_address(page);
+    uint32_t before = c->tables->rights[which][page];
+    c->tables->rights[which][page] = (uint8_t)rights;
+    if (before & ~rights & MAY_EXECUTE)
+        c->control(engine, ENGINE_REMOVE_CACHE, (uint64_t)address, (uint64_t)address + PAGE);
+    bool was_bus = !(before & MAY_READ), is_bus = !(rights & MAY_READ);
+    if (is_bus) { /* the engine asks about each read only on the bus */
+        if (!was_bus) {
+            c->unmap(engine, address, PAGE);
+            c->map_bus(engine, address, PAGE, (void *)core_on_bus_read, c,
+                       (void *)core_on_bus_write, c);
+        }
+        c->protect(engine, address, PAGE, 0);
+        return;
+    }
+    if (was_bus) {
+        c->unmap(engine, address, PAGE);
+        c->map_memory(engine, address, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC,
+                      core_memory(c, address, PAGE));
+    }
+    uint32_t protection = PROT_READ | (rights & MAY_WRITE ? PROT_WRITE : 0u) |
+                          (rights & MAY_EXECUTE ? PROT_EXEC : 0u);
+    c->protect(engine, address, PAGE, protection);
+}
+
+/* Tell the engines what has changed since; not while one runs. */
+void core_apply_rights(struct core *c) {
+    struct core_tables *tables = c->tables;
+    c->pages_changed = 0;
+    for (uint32_t page = 0; page < PAGES; page++) {
+        if (!tables->changed[page])
+            continue;
+        tables->changed[page] = 0;
+        uint32_t rights = page_rights(c, page);
+        /* The engine of single instructions must not change code behind the other's back. */
+        uint32_t stepwise =
+            page >= FLASH_PAGES && tables->code[page] ? rights & ~(uint32_t)MAY_WRITE : rights;
+        if (tables->rights[BLOCKWISE][page] != rights)
+            set_page(c, BLOCKWISE, page, rights);
+        if (tables->rights[STEPWISE][page] != stepwise)
+            set_page(c, STEPWISE, page, stepwise);
+    }
+}
+
+/* Remember that there is translated code of these bytes. */
+void core_mark_code(struct core *c, uint32_t address, uint32_t length) {
+    int first = core_page(address), last = core_page(address + length - 1);
+    if (first < 0 || last < first)
+        return;
+    for (int page = first; page <= last; page++) {
+        if (c->tables->code[page])
+            continue;
+        c->tables->code[page] = 1;
+        if (page >= FLASH_PAGES) {
+            c->tables->changed[page] = 1;
+            c->pages_changed = 1;
+        }
+    }
+}
+
+/* Look at the pages of `length` bytes again before the next instruction. Safe in callbacks. */
+EXPORT void core_pages_changed(struct core *c, uint32_t address, uint64_t length) {
+    for (uint64_t at = address; at < address + length && at < 1ull << 32; at += PAGE) {
+        int page = core_page((uint32_t)at);
+        if (page < 0)
+            at = (at | 0xFFFFF) + 1 - PAGE; /* memories begin at multiples of 1 MB, or of 8 */
+        else
+            c->tables->changed[page] = 1;
+    }
+    c->pages_changed = 1;
+    c->attention = 1;
+    c->limit = 0;
+}
+
+/* The engines as they are made: all memory open, flash to be read only. */
+EXPORT void core_begin(struct core *c) {
+    for (uint32_t which = 0; which < ENGINES; which++) {
+        memset(c->tables->rights[which], MAY_ALL, PAGES);
+        memset(c->tables->rights[which], MAY_READ | MAY_EXECUTE, FLASH_PAGES);
+    }
+}
+
+/* Nothing that was translated, counted or told to the engines holds any more. Not while one runs.
+ */
+EXPORT void core_forget(struct core *c) {
+    memset(c->tables->block, 0, sizeof c->tables->block);
+    memset(c->tables->code, 0, sizeof c->tables->code);
+    memset(c->tables->changed, 1, sizeof c->tables->changed);
+    c->pages_changed = 1;
+}
+
+/* MPU_RBAR and MPU_RASR of a region as software writes them. Safe in callbacks. */
+EXPORT void core_set_region(struct core *c, uint32_t region, uint32_t base, uint32_t attributes) {
+    for (int turn = 0; turn < 2; turn++) {
+        uint32_t bits = region_bits(c->mpu_size[region]);
+        if (c->mpu_size[region] & 1)
+            core_pages_changed(c, c->mpu_base[region] & ~(uint32_t)((1ull << bits) - 1),
+                               1ull << bits);
+        c->mpu_base[region] = base;
+        c->mpu_size[region] = attributes;
+    }
+}
