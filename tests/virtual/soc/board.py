@@ -53,10 +53,10 @@ class Board:
         self.kernel.advance(self.kernel.now + ticks)
 
     def read(self, address: int) -> int:
-        return self.soc.bus_read(address, 4)
+        return self.soc.debug.bus_read(address, 4)
 
     def write(self, address: int, value: int) -> None:
-        self.soc.bus_write(address, 4, value)
+        self.soc.debug.bus_write(address, 4, value)
 
     def set(self, base: int, **registers: int) -> None:
         """Write registers given as hexadecimal offsets: ``r504=2``."""
