@@ -112,6 +112,9 @@ class Uart(UartBase):
 
     def _timed_out(self) -> None:
         self._timeout = None
+        if self._arrival is not None and self._arrival.when <= self.kernel.now:
+            self.kernel.cancel(self._arrival)  # the last byte ends at the same time, and is in
+            self._arrived()
         self._receiving = self._stopping = False
         self.fire(self.RXTO)
 
