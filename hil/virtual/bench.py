@@ -82,7 +82,7 @@ class Bench:
             for index, kit in enumerate(self.kits)
         ]
         self.radios = [KitRadio(kit, self.air, _address(1, index)) for index, kit in enumerate(self.kits)]
-        self.swd = [SwdLink(self.kernel, kit.soc) for kit in self.kits]
+        self.swd = [SwdLink(self.kernel, kit.soc.debug) for kit in self.kits]
         self.central = self._controller("central", 2, 0)
         self.spares = [
             self._controller(_numbered("spare", index), 3, index) for index in range(spare_controllers)

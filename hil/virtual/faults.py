@@ -19,7 +19,7 @@ class PowerFaults:
         self._depth = 0.5
         self.cut_happened = False
         """Whether the cut asked for has happened."""
-        soc.nvm_hook = self._reached
+        soc.nvm_operations.hook = self._reached
 
     @property
     def operations(self) -> int:
@@ -49,7 +49,7 @@ class PowerFaults:
         """Cut now."""
         self.cut_happened = True
         self._soc.cpu.nvm.stop_at(None)
-        self._soc.cut_power()
+        self._soc.supply.cut()
 
     def restore_power(self) -> None:
         """Close the switch between supply and kit again; the kit starts if the supply is up."""

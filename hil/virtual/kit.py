@@ -73,9 +73,9 @@ class Kit:
 
     def save(self) -> object:
         """Everything on the board, its rail included; the kernel is saved by its owner."""
-        self.soc.follow_stores()
+        self.soc.supply.follow_stores()
         state = (self.rail.save(), self.soc.save(), self.console.save(), self.hci.save(), self.faults.save())
-        self.soc.supply_changed()
+        self.soc.supply.changed()
         return state
 
     def restore(self, state: object) -> None:
@@ -87,4 +87,4 @@ class Kit:
         self.console.restore(console)
         self.hci.restore(hci)
         self.faults.restore(faults)
-        self.soc.supply_changed()
+        self.soc.supply.changed()

@@ -35,7 +35,7 @@ def make_kit(revision: str) -> Iterator[Kit]:
     kernel = Kernel()
     rail = Rail(kernel, source=Profile(3.0))
     soc = Soc(kernel, rail, name=NAME, revision=revision)
-    kit = Kit(kernel, rail, soc, SwdLink(kernel, soc))
+    kit = Kit(kernel, rail, soc, SwdLink(kernel, soc.debug))
     kit.wait_ms(2)
     registry.register(f"{NAME}/swd", kit.link, kernel)
     yield kit

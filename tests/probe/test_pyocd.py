@@ -179,7 +179,7 @@ def test_closing_lets_the_core_run(kit: Kit) -> None:
     with PyocdProbe(unique_id=NAME) as probe:
         probe.program(LOOP, 0)
         probe.reset(halt=True)
-    assert kit.soc.running
+    assert kit.soc.debug.running
     before = kit.soc.memory.read(0x2000_0100, 4)
     kit.wait_ms(1)
     assert kit.soc.memory.read(0x2000_0100, 4) != before

@@ -39,8 +39,8 @@ def powered(folder: Path, virtual_table: str) -> Iterator[tuple[Rig, Bench]]:
 
 def begin_erase(hardware: Bench) -> None:
     soc = hardware.kits[0].soc
-    soc.bus_write(NVMC_CONFIG, 4, ERASE_ENABLED)
-    soc.bus_write(NVMC_ERASEPAGE, 4, 0x8_0000)
+    soc.debug.bus_write(NVMC_CONFIG, 4, ERASE_ENABLED)
+    soc.debug.bus_write(NVMC_ERASEPAGE, 4, 0x8_0000)
 
 
 @pytest.mark.parametrize(
@@ -69,11 +69,11 @@ def test_a_weak_battery_browns_out_when_an_erase_begins(tmp_path: Path) -> None:
         soc = hardware.kits[0].soc
         rig.supply.set_volts(2.5)
         rig.sleep(0.02)
-        starts = soc.power_cycles
+        starts = soc.supply.power_cycles
         begin_erase(hardware)
         rig.sleep(0.01)
         # Switched off, the chip takes no current, the voltage comes back, and the chip with it.
-        assert soc.power_cycles == starts + 1
+        assert soc.supply.power_cycles == starts + 1
 
 
 @pytest.mark.parametrize(("table", "hangs"), [("", True), ("without_anomalies = [242]", False)])
@@ -102,4 +102,4 @@ def test_the_bundled_bootloader_keeps_the_debug_port_of_rev3_open(tmp_path: Path
         dut.power_cycle()
         rig.sleep(0.5)
         assert dut.read_flash(0, len(product.bootloader)) == product.bootloader
-        assert not hardware.kits[0].soc.locked
+        assert not hardware.kits[0].soc.debug.locked

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Protocol
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,17 @@ class Device(Protocol):
     def write(self, offset: int, size: int, value: int) -> None: ...
 
 
+@dataclass
+class Registers:
+    """Registers of several words at once, by address, and what ``Bus.register`` says of each."""
+
+    readers: dict[int, Reader] = field(default_factory=dict)
+    writers: dict[int, Writer] = field(default_factory=dict)
+    tasks: dict[int, Task] = field(default_factory=dict)
+    steady: set[int] = field(default_factory=set)
+    unsteady: set[int] = field(default_factory=set)
+
+
 def _nowhere() -> int:
     return 0
 
@@ -35,11 +47,12 @@ class Bus:
     """Routes accesses to registers, and events to the tasks that PPI connected to them.
 
     ``unmodelled`` counts accesses that found no register: ``{(address, "read" | "write"): count}``.
-    ``program_counter`` is asked only for the log line of a first unmodelled access.
+    ``program_counter`` is asked only at the first of them at an address; ``first_counter`` keeps the answer.
     """
 
     def __init__(self) -> None:
         self.unmodelled: dict[tuple[int, str], int] = {}
+        self.first_counter: dict[tuple[int, str], int] = {}
         self.program_counter: Callable[[], int] = _nowhere
         self.tasks: dict[int, Task] = {}
         """What a task register does, by its address: PPI triggers tasks without a bus access."""
@@ -71,6 +84,14 @@ class Bus:
             (self.steady.add if steady else self.steady.discard)(address)
         if writer is not None:
             self._writers[address] = writer
+
+    def install(self, registers: Registers) -> None:
+        """Put these in place of what was at their addresses, as another peripheral gets enabled there."""
+        self._readers.update(registers.readers)
+        self._writers.update(registers.writers)
+        self.tasks.update(registers.tasks)
+        self.steady |= registers.steady
+        self.steady -= registers.unsteady
 
     def name_block(self, base: int, size: int, name: str) -> None:
         """Name a range for the log; the bus answers nothing for it by itself."""
@@ -136,17 +157,32 @@ class Bus:
                 return base, device
         return None
 
-    def _report(self, address: int, kind: str) -> None:
+    def note(self, address: int, kind: str, text: str) -> None:
+        """Count something that is not modelled, or that the chip does not promise; log ``text`` the first time."""
         count = self.unmodelled.get((address, kind), 0)
         self.unmodelled[address, kind] = count + 1
         if count == 0:
-            log.warning(
-                "unmodelled %s at 0x%08x%s, PC 0x%08x",
-                kind,
-                address,
-                self._where(address),
-                self.program_counter(),
-            )
+            counter = self.first_counter[address, kind] = self.program_counter()
+            log.warning("%s at 0x%08x%s, PC 0x%08x", text, address, self._where(address), counter)
+
+    def noted(self) -> dict[str, int]:
+        """How often each was counted, by a text that gives address, block, kind and first program counter."""
+        return {
+            f"0x{address:08x}{self._where(address)} {kind}, PC 0x{self.first_counter[address, kind]:08x}": count
+            for (address, kind), count in self.unmodelled.items()
+        }
+
+    def save(self) -> object:
+        """What was counted; the registers are the peripherals'."""
+        return dict(self.unmodelled), dict(self.first_counter)
+
+    def restore(self, state: object) -> None:
+        """Go back to the counts that ``save`` gave."""
+        assert isinstance(state, tuple)
+        self.unmodelled, self.first_counter = (dict(part) for part in state)
+
+    def _report(self, address: int, kind: str) -> None:
+        self.note(address, kind, f"unmodelled {kind}")
 
     def _where(self, address: int) -> str:
         for base, size, name in self._blocks:

@@ -56,7 +56,7 @@ class Nvm:
         self._erase: Operation | None = None
         self._read_protect = 0
         self.on_stop: Callable[[], None] = _ignore
-        """Called in front of the operation chosen by `stop_at`; set it to `soc.on_nvm_operation`."""
+        """Called in front of the operation chosen by `stop_at`; set it to `soc.nvm_operations`."""
         self.stop_at(None)
 
     @property

@@ -184,6 +184,12 @@ class Peripheral:
         now.
         """
 
+    def take_over(self, other: Peripheral) -> None:
+        """Go on with the registers of another peripheral of the same ID: on the chip they are the same ones."""
+        self.values.update({offset: other.values[offset] for offset in self.values if offset in other.values})
+        self._apply_shorts(other.shorts)
+        self.set_interrupts(other.inten)
+
     # -- life ----------------------------------------------------------------------------------------------
 
     def reset(self, cause: ResetCause) -> None:

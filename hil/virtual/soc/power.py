@@ -8,18 +8,20 @@ The comparator watches VDD in normal voltage mode: POFCON.THRESHOLD counts; THRE
 on VDDH, is stored only. While it is on and VDD below the threshold it keeps the NVMC from writing. On the chip
 it is "not active in System OFF or in System ON when HFCLK is not running"; here a sleeping CPU is warned too,
 whether or not a peripheral keeps HFCLK. Not modelled: anomaly 136, bits in RESETREAS that should not be set;
-the wake-up reasons of LPCOMP, NFC, VBUS and the debug interface.
+the wake-up reasons of LPCOMP, NFC, VBUS and the debug interface; an access to a RAM section that is off (it only
+loses its content).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from hil.virtual.kernel import Kernel
 from hil.virtual.native.core import Latch
 from hil.virtual.power.rail import Rail, Watch
 from hil.virtual.soc.bus import Bus
+from hil.virtual.soc.memory import RAM_BASE
 from hil.virtual.soc.peripheral import INTENCLR, INTENSET, InterruptLines, Peripheral, ResetCause
 
 RESETPIN, DOG, SREQ, LOCKUP, OFF = 1, 2, 4, 8, 1 << 16
@@ -34,6 +36,8 @@ REASONS = {
 """CTRL-AP resets as software does: assumed of SREQ, no source found."""
 KEEPS_RETAINED = (ResetCause.SOFT, ResetCause.LOCKUP, ResetCause.DEBUG, ResetCause.SYSTEM_OFF)
 POFCON_RESET = 0
+SECTIONS = (2,) * 8 + (6,)
+"""RAM sections of each block, RAM0 to RAM8 (nRF52840 Product Specification, Memory, RAM)."""
 HIGHEST_THRESHOLD = 2.8
 """Volts: the highest setting of POFCON.THRESHOLD."""
 POF_HYSTERESIS = 0.05
@@ -55,6 +59,8 @@ class Power(Peripheral):
         self._watch: Watch | None = None
         self.on_pof_change: Callable[[], None] = _mode
         """Called when ``pof_warning`` may have changed."""
+        self.on_ram_off: Callable[[int, int], None] = _keep
+        """Called with block and section of a RAM section that software switches off."""
         self.task(0x078, _mode)
         self.task(0x07C, _mode)
         self.POFWARN = self.event(0x108)
@@ -75,7 +81,7 @@ class Power(Peripheral):
         self.DCDCEN = self.register(0x578, mask=1)
         self.register(0x580, mask=1)  # DCDCEN0
         self.register(0x640, read_only=True)  # MAINREGSTATUS: normal voltage mode, supplied on VDD
-        self.RAM = [self._ram_block(0x900 + 0x10 * n) for n in range(9)]
+        self.RAM = [self._ram_block(block) for block in range(len(SECTIONS))]
 
     @property
     def pof_warning(self) -> bool:
@@ -98,17 +104,37 @@ class Power(Peripheral):
         """Whether a RAM section keeps its content in System OFF (RAM[n].POWER, SnRETENTION)."""
         return bool(self.values[self.RAM[block]] >> (16 + section) & 1)
 
-    def _ram_block(self, offset: int) -> int:
-        register = self.register(offset, reset=0x0000_FFFF)
-        self.bus.register(self.base + offset + 4, _nothing, partial(self._set_ram, offset))
-        self.bus.register(self.base + offset + 8, _nothing, partial(self._clear_ram, offset))
-        return register
+    def sections(self) -> Iterator[tuple[int, int]]:
+        """Block and section numbers of all RAM sections."""
+        for block in range(len(self.RAM)):
+            for section in range(SECTIONS[block]):
+                yield block, section
 
-    def _set_ram(self, offset: int, value: int) -> None:
-        self.values[offset] |= value
+    def section(self, block: int, section: int) -> tuple[int, int]:
+        """Address and size of a RAM section: RAM0 to RAM7 have two of 4 KiB, RAM8 has six of 32 KiB."""
+        if block < 8:
+            return RAM_BASE + 0x2000 * block + 0x1000 * section, 0x1000
+        return RAM_BASE + 0x1_0000 + 0x8000 * section, 0x8000
 
-    def _clear_ram(self, offset: int, value: int) -> None:
-        self.values[offset] &= ~value
+    def _ram_block(self, block: int) -> int:
+        offset = 0x900 + 0x10 * block
+        self.register(offset, reset=0x0000_FFFF, write=partial(self._write_ram, block))
+        self.bus.register(self.base + offset + 4, _nothing, partial(self._set_ram, block))
+        self.bus.register(self.base + offset + 8, _nothing, partial(self._clear_ram, block))
+        return offset
+
+    def _write_ram(self, block: int, value: int) -> None:
+        before = self.values[self.RAM[block]]
+        self.values[self.RAM[block]] = value
+        for section in range(SECTIONS[block]):
+            if before & ~value & 1 << section:
+                self.on_ram_off(block, section)
+
+    def _set_ram(self, block: int, value: int) -> None:
+        self._write_ram(block, self.values[self.RAM[block]] | value)
+
+    def _clear_ram(self, block: int, value: int) -> None:
+        self._write_ram(block, self.values[self.RAM[block]] & ~value)
 
     def _clear_reasons(self, value: int) -> None:
         self.values[self.RESETREAS] &= ~value
@@ -181,6 +207,10 @@ def share_interrupt_registers(bus: Bus, first: Peripheral, second: Peripheral) -
 
     bus.register(first.base + INTENSET, read, enable)
     bus.register(first.base + INTENCLR, read, disable)
+
+
+def _keep(block: int, section: int) -> None:
+    """Nobody has the cells."""
 
 
 def _mode() -> None:

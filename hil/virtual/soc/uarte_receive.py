@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from hil.virtual.kernel import Event
 from hil.virtual.soc.easydma import EasyDma
+from hil.virtual.soc.uart_base import OVERRUN
 from hil.virtual.uart import UartLine
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 FIFO = 5
 """Depth in bytes; not in the specification, Nordic's drivers reckon with it (UARTE_HW_RX_FIFO_SIZE)."""
 RTS_RESERVE = 4
-OVERRUN = 1
 
 
 class State(enum.Enum):

@@ -41,7 +41,7 @@ class FileKit:
         memory = self.soc.memory
         memory.flash[:] = self._saved.flash
         memory.uicr[:] = self._saved.uicr
-        self.link = SwdLink(self.kernel, self.soc)
+        self.link = SwdLink(self.kernel, self.soc.debug)
         self.kernel.advance(START)
 
     def close(self) -> None:

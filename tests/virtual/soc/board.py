@@ -53,12 +53,20 @@ class Board:
         self.kernel.advance(self.kernel.now + ticks)
 
     def read(self, address: int) -> int:
-        return self.soc.bus_read(address, 4)
+        return self.soc.debug.bus_read(address, 4)
 
     def write(self, address: int, value: int) -> None:
-        self.soc.bus_write(address, 4, value)
+        self.soc.debug.bus_write(address, 4, value)
 
     def set(self, base: int, **registers: int) -> None:
         """Write registers given as hexadecimal offsets: ``r504=2``."""
         for name, value in registers.items():
             self.write(base + int(name[1:], 16), value)
+
+    def pending(self, irq: int) -> bool:
+        """Whether the interrupt is pending in the NVIC."""
+        return bool(self.read(0xE000_E200 + 4 * (irq // 32)) >> irq % 32 & 1)
+
+    def halt(self) -> None:
+        """Halt the CPU, so that long times pass quickly."""
+        self.write(0xE000_EDF0, 0xA05F_0003)

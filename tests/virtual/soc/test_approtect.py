@@ -32,24 +32,24 @@ def open_by_software(soc: Soc) -> None:
 @pytest.mark.parametrize("revision", ["Rev1", "Rev2"])
 def test_an_early_chip_is_open_until_the_reset_after_uicr_says_otherwise(revision: str) -> None:
     soc = chip(revision)
-    assert not soc.locked
+    assert not soc.debug.locked
     soc.memory.write(UICR_APPROTECT, b"\x00\xff\xff\xff")
-    assert not soc.locked
+    assert not soc.debug.locked
     soc.reset(ResetCause.SOFT)
-    assert soc.locked
-    soc.erase_all()
+    assert soc.debug.locked
+    soc.debug.erase_all()
     soc.kernel.advance(soc.kernel.now + 200 * TICKS_PER_MS)
-    assert not soc.locked
+    assert not soc.debug.locked
 
 
 def test_rev3_needs_both_uicr_and_software() -> None:
     blank = chip("Rev3")
     open_by_software(blank)
-    assert blank.locked
+    assert blank.debug.locked
     soc = chip("Rev3", 0xFFFF_FF5A)
-    assert soc.locked
+    assert soc.debug.locked
     open_by_software(soc)
-    assert not soc.locked
+    assert not soc.debug.locked
 
 
 @pytest.mark.parametrize(
@@ -67,21 +67,21 @@ def test_which_resets_close_a_port_that_was_open(cause: ResetCause, locked: bool
     by_software = chip("Rev3", 0xFFFF_FF5A)
     open_by_software(by_software)
     by_erase = chip("Rev3")
-    by_erase.erase_all()
+    by_erase.debug.erase_all()
     by_erase.kernel.advance(by_erase.kernel.now + 200 * TICKS_PER_MS)
-    assert not by_erase.locked
+    assert not by_erase.debug.locked
     for soc in (by_software, by_erase):
         soc.reset(cause)
-        assert soc.locked is locked
+        assert soc.debug.locked is locked
 
 
 def test_force_keeps_software_from_opening_the_port_until_any_reset() -> None:
     soc = chip("Rev3", 0xFFFF_FF5A)
     soc.bus.write(FORCEPROTECT, 4, 0)
     open_by_software(soc)
-    assert soc.locked
+    assert soc.debug.locked
     soc.bus.write(FORCEPROTECT, 4, 0xFF)
-    assert soc.locked
+    assert soc.debug.locked
     soc.reset(ResetCause.SOFT)
     open_by_software(soc)
-    assert not soc.locked
+    assert not soc.debug.locked

@@ -46,8 +46,8 @@ def test_acl_blocks_erase_write_and_erase_all_until_reset() -> None:
     board.set(NVMC, r504=1)
     with pytest.raises(TargetBusError):
         board.write(PAGE, 0)
-    board.soc.hold_reset(True)
-    board.soc.hold_reset(False)
+    board.soc.debug.hold_reset(True)
+    board.soc.debug.hold_reset(False)
     board.set(NVMC, r504=1)
     board.write(PAGE, 0)
     assert board.read(PAGE) == 0
@@ -92,7 +92,7 @@ def test_uicr_is_not_erased_while_the_access_port_is_protected() -> None:
     board.set(NVMC, r504=2, r514=1)
     board.run(100 * TICKS_PER_MS)
     assert board.read(0x1000_1080) == 0x1234_5678
-    board.soc.erase_all()
+    board.soc.debug.erase_all()
     board.run(200 * TICKS_PER_MS)
     board.set(NVMC, r504=1)
     board.write(0x1000_1080, 0x1234_5678)
@@ -168,7 +168,7 @@ def test_anomaly_242_hangs_the_cpu_until_reset() -> None:
     board.run(TICKS_PER_MS)
     board.set(NVMC, r504=2, r508=PAGE)
     assert board.soc.cpu.hung
-    board.soc.hold_reset(False)
+    board.soc.debug.hold_reset(False)
     assert not board.soc.cpu.hung
 
 

@@ -128,13 +128,6 @@ def test_pof_warning_and_brown_out_follow_the_rail() -> None:
     assert board.soc.memory.read(RAM, 4) != b"kept"
 
 
-def test_an_unmodelled_register_is_counted_and_reads_zero() -> None:
-    board = Board()
-    assert board.read(0x4002_9004) == 0
-    assert board.read(0x4002_9004) == 0
-    assert board.soc.bus.unmodelled == {(0x4002_9004, "read"): 2}
-
-
 def test_a_sleeping_cpu_draws_microamperes_and_may_hold_the_watchdog() -> None:
     board = Board()
     assert board.kit.rail.current > 1e-3
