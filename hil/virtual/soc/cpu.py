@@ -621,5 +621,5 @@ class Cpu:
 
 
 def _handle(engine: Uc) -> int:
-    handle = engine._uch
-    return handle if isinstance(handle, int) else int(handle.value)
+    handle: Any = engine._uch
+    return int(handle if isinstance(handle, int) else handle.value)
