@@ -239,7 +239,7 @@ static uint32_t traps(struct core *c) {
         wanted |= HAS_FLOAT;
     if (c->ccr & CCR_DIV_0_TRP)
         wanted |= HAS_DIVIDE;
-    if (c->mpu_control & MPU_ENABLE)
+    if ((c->mpu_control & MPU_ENABLE) || (c->cpacr >> 20 & 3) == 1)
         wanted |= HAS_MODE_CHANGE;
     if (c->poll)
         wanted |= HAS_MASK_CHANGE;
