@@ -223,7 +223,7 @@ struct core {
     uint64_t pending, enabled, active, lines, catch_mask;
     uint64_t nvm_operations, nvm_stop_at, nvm_start, nvm_end;
     uint64_t write_protect[4], read_protect[4]; /* one bit for each flash page */
-    uint64_t slices, taken, generation, instructions_stepped;
+    uint64_t slices, taken, generation, instructions, instructions_stepped;
 
     void *engine; /* the one that holds the registers now */
     void *engines[ENGINES];

@@ -73,7 +73,7 @@ class Core(ctypes.Structure):
         *_named(_U64, "nvm_operations nvm_stop_at nvm_start nvm_end"),
         ("write_protect", _U64 * 4),
         ("read_protect", _U64 * 4),
-        *_named(_U64, "slices taken generation instructions_stepped"),
+        *_named(_U64, "slices taken generation instructions instructions_stepped"),
         ("engine", c_void_p),
         ("engines", c_void_p * ENGINES),
         *_named(c_void_p, "reg_read reg_write read_batch write_batch start stop control"),

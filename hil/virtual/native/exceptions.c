@@ -85,6 +85,13 @@ EXPORT void core_pend(struct core *c, uint32_t n) {
     if (!(c->pending & bit(n)) && (c->scr & SCR_SEVONPEND))
         c->event = 1;
     c->pending |= bit(n);
+    if (c->inside && !core_would_preempt(c)) { /* held back: until a return, or a change of mask */
+        c->poll = 1;
+        c->traps |= HAS_MASK_CHANGE;
+        c->mask_touched = 1; /* perhaps at the end of this very block */
+        c->limit = 0;
+        return;
+    }
     c->attention = 1;
     c->limit = 0;
 }
