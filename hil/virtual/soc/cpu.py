@@ -341,6 +341,16 @@ class Cpu:
     def exceptions_taken(self) -> int:
         return int(self._core.taken)
 
+    @property
+    def instructions(self) -> int:
+        """Instructions executed since it was made, with those that an IT block skipped."""
+        return int(self._core.instructions)
+
+    @property
+    def slices(self) -> int:
+        """How often an engine was started for them."""
+        return int(self._core.slices)
+
     # -- debug state -------------------------------------------------------------------------------
 
     @property
