@@ -174,6 +174,7 @@ class DebugAccess:
         soc.cpu.nvm.begin(Kind.WRITE.value, address, now, now + WORD_WRITE, old=old, new=new)
         if self.powered:
             soc.memory.write(address, new)
+            soc.cpu.nvm.counts.written(address)
 
 
 def _check_bus(address: int, write: bool) -> None:

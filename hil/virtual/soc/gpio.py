@@ -91,9 +91,14 @@ class Gpio(Peripheral):
             self._moved(pin)
 
     def reset(self, cause: ResetCause) -> None:
-        # Pins hold through System OFF and the reset that ends it.
+        # Pins hold through System OFF and the reset that ends it, those of GPIOTE as if they were the port's.
         if cause is not ResetCause.SYSTEM_OFF:
             super().reset(cause)
+            return
+        for pin, level in self._taken.items():
+            self._dir |= 1 << pin
+            self._out = self._out | 1 << pin if level else self._out & ~(1 << pin)
+        self._taken = {}
 
     def on_reset(self, cause: ResetCause) -> None:
         changed = self._dir | sum(1 << pin for pin in self._taken)
