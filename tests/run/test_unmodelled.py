@@ -35,7 +35,7 @@ max_amperes = 0.5
 [virtual]
 """
 
-CASES = '''
+CASES = """
 import struct
 
 # ldr r0, [pc, #8]; ldr r1, [r0]; ldr r1, [r0]; ldr r1, [r0]; b .; nop; the address
@@ -59,7 +59,7 @@ def test_nothing(rig):
 def test_fails(rig):
     _run(rig, PROGRAM)
     raise DeviceError("refused the update")
-'''
+"""
 ACCESS = "0x40001504 (RADIO+0x504) read, PC 0x00000102"
 
 

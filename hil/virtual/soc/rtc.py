@@ -110,9 +110,10 @@ class Rtc(Peripheral):
         self._started = True
         self._clock_changed()
         self._base_edge = edge - 1
-        self._schedule()
         if self._counting and self.values[self.PRESCALER] == 0:
             self._incremented()
+        else:
+            self._schedule()
 
     def _stop(self, edge: int) -> None:
         self._settle()
@@ -181,7 +182,8 @@ class Rtc(Peripheral):
             self._event = self.kernel.at(edge * TICKS_PER_LFCLK, self._incremented)
 
     def _incremented(self) -> None:
-        """The counter has just taken a value that an enabled event waits for."""
+        """The counter has just taken a value that an enabled event may wait for."""
+        self.kernel.cancel(self._event)
         self._event = None
         counter = self.counter()
         enabled = self.inten | self._evten

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 
 import pytest
@@ -67,4 +68,4 @@ def test_counts_and_counters_come_back_with_a_save() -> None:
 
 def test_blocks_do_not_overlap() -> None:
     ranges = sorted((base, base + size) for base, size, _ in INSTANCES)
-    assert all(end <= begin for (_, end), (begin, _) in zip(ranges, ranges[1:], strict=False))
+    assert all(end <= begin for (_, end), (begin, _) in itertools.pairwise(ranges))
