@@ -92,6 +92,13 @@ def run(
             "--workers", "-n", metavar="N", min=1, max=64, help="Cases side by side.  [default: the plan's]"
         ),
     ] = None,
+    fail_unmodelled: Annotated[
+        bool,
+        typer.Option(
+            "--fail-unmodelled",
+            help="Fail a case whose firmware touches what the virtual bench does not model.  [default: the plan's]",
+        ),
+    ] = False,
     defect: Annotated[str | None, typer.Option("--defect", hidden=True)] = None,
 ) -> None:
     """Run a plan, show its progress, and write a run folder, whose path is the last line printed.
@@ -101,7 +108,9 @@ def run(
     """
     from hil.run import start
 
-    asked = start.Asked(rig, plan, out, seed, tuple(case or ()), workers, defect, tuple(context.args))
+    asked = start.Asked(
+        rig, plan, out, seed, tuple(case or ()), workers, defect, fail_unmodelled, tuple(context.args)
+    )
     code, folder = start.run(asked)
     typer.echo(folder)
     raise typer.Exit(code)
