@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 SLICE = 2 * TICKS_PER_MS
 """The most virtual time between two looks at the endpoints."""
-GRAIN = TICKS_PER_MS
+GRAIN = 2 * TICKS_PER_MS
 """What happens within this time is done in one go: a byte on a UART is not worth waking up for."""
 LONGEST_SLEEP_S = 0.5
 
