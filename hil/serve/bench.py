@@ -143,7 +143,6 @@ class _Served:
         loop = self._loop
         with _stopping(loop), _collecting():
             self._power_up()
-            self._swd.start()
             endpoints = self._endpoints()
             log.info("listening on %s only, for everyone on this machine and without a password", HOST)
             for command in endpoints.commands():

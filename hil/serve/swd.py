@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import math
+import socket
 import socketserver
 import threading
 from collections.abc import Callable, Sequence
@@ -23,7 +24,7 @@ from pyocd.probe.tcp_probe_server import DebugProbeRequestHandler
 
 from hil.errors import BenchError
 from hil.serve.loop import PacedLoop
-from hil.serve.sockets import HOST
+from hil.serve.sockets import HOST, Listener
 from hil.virtual.debugport import (
     ABORT_STKERRCLR,
     CTRL_CDBGPWRUPREQ,
@@ -54,35 +55,28 @@ class SwdServer:
     """Serves `probe`, an unopened probe of a kit on `loop`. Raises BenchError when it cannot listen."""
 
     def __init__(self, loop: PacedLoop, probe: DebugProbe, port: int = 0) -> None:
+        self._loop = loop
         # Without its files: those of whoever starts the bench are for their debugger, not for the bench.
         session = Session(None, no_config=True)
         probe.session = session
-        loop_probe = _SharedProbe(loop, probe)
         probe.open()
-        try:
-            self._server = _Server((HOST, port), session, loop_probe)
-        except OSError as error:
-            raise BenchError(f"SWD: cannot listen on {HOST}:{port}: {error.strerror}") from None
-        self.port: int = self._server.server_address[1]
-        """Where it listens."""
         self._probe = probe
-        self._thread = threading.Thread(target=self._server.serve_forever, name="SWD server", daemon=True)
+        self._clients = _Clients(session, _SharedProbe(loop, probe))
+        self._listener = Listener(loop, "SWD", self._clients.serve, self._clients.has_room, port)
 
     @property
     def unique_id(self) -> str:
         """What `pyocd -u` takes."""
         return f"remote:{HOST}:{self.port}"
 
-    def start(self) -> None:
-        """Begin to accept clients."""
-        self._thread.start()
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._listener.port
 
     def close(self) -> None:
         """Accept no more. Clients that are connected get errors from the loop that has ended."""
-        if self._thread.is_alive():
-            self._server.shutdown()
-            self._thread.join()
-        self._server.server_close()
+        self._listener.close()
         self._probe.close()
 
 
@@ -195,7 +189,13 @@ class ClientProbe:
         self._call(self._probe.flush)
 
     def read_dp(self, addr: int, now: bool = True) -> int:
-        return int(self._call(partial(self._probe.read_dp, _address(addr))))
+        address = _address(addr)
+        value = int(self._call(partial(self._probe.read_dp, address)))
+        if address & 0xF == DP_CTRL_STAT:
+            # A client that has let power go waits for the acknowledges to fall, whatever others want.
+            foreign = _POWER & ~self._shared.power_requests.get(self, 0)
+            value &= ~(foreign | foreign << 1)
+        return value
 
     def write_dp(self, addr: int, data: int) -> None:
         address, value = _address(addr), _word(data)
@@ -287,35 +287,36 @@ class _BoundedLines:
         return bool(self._stream.closed)
 
 
-class _Server(socketserver.ThreadingTCPServer):
-    """The listening socket. `session` and `probe` are what pyOCD's handler asks for."""
+class _Clients(socketserver.ThreadingMixIn, socketserver.BaseServer):
+    """Serves each client in a thread. `session` and `probe` are what pyOCD's handler asks for."""
 
-    allow_reuse_address = True
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, address: tuple[str, int], session: Session, shared: _SharedProbe) -> None:
+    def __init__(self, session: Session, shared: _SharedProbe) -> None:
         self.session = session
-        self.shared = shared
+        self._shared = shared
         self._room = threading.Semaphore(CLIENTS)
-        self._clients = threading.local()
-        super().__init__(address, _Handler)
+        self._own = threading.local()
+        super().__init__((HOST, 0), _Handler)
 
     @property
     def probe(self) -> ClientProbe:
         """The probe of the client whose handler asks."""
-        client: ClientProbe = self._clients.probe
+        client: ClientProbe = self._own.probe
         return client
 
-    def finish_request(self, request: Any, client_address: Any) -> None:
-        self._clients.probe = ClientProbe(self.shared)
-        super().finish_request(request, client_address)
-
-    def verify_request(self, request: Any, client_address: Any) -> bool:
+    def has_room(self) -> bool:
+        """Whether one more may come; keeps the place for it."""
         if self._room.acquire(blocking=False):
             return True
         log.warning("SWD: a client was refused, there are %d already", CLIENTS)
         return False
+
+    def serve(self, connected: socket.socket) -> None:
+        """Take a client on."""
+        connected.setblocking(True)
+        self.process_request(connected, connected.getsockname())
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         try:
@@ -323,8 +324,15 @@ class _Server(socketserver.ThreadingTCPServer):
         finally:
             self._room.release()
 
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        self._own.probe = ClientProbe(self._shared)
+        super().finish_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        request.close()
+
     def handle_error(self, request: Any, client_address: Any) -> None:
-        log.debug("SWD: client %s was cut off", client_address, exc_info=True)
+        log.debug("SWD: a client was cut off", exc_info=True)
 
 
 def _check_integer(value: Any, limit: int, what: str) -> None:

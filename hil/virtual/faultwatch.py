@@ -49,7 +49,8 @@ _CFSR_BITS = {
 _MMARVALID, _BFARVALID = 1 << 7, 1 << 15
 _HFSR_BITS = {1: "VECTTBL", 30: "FORCED", 31: "DEBUGEVT"}
 _FRAME = ("r0", "r1", "r2", "r3", "r12", "lr", "pc", "xpsr")
-_LR, _MSP, _PSP, _SP = 14, 17, 18, 13
+_FRAME_PC = 6
+_SP, _LR, _XPSR, _MSP, _PSP = 13, 14, 16, 17, 18
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ class FaultWatch:
         self._catch()
         active = self._soc.cpu.active_exception if self._soc.powered else 0
         if active == HARD_FAULT and self._open != HARD_FAULT and not self._soc.cpu.lockup:
-            self._report(FAULTS[HARD_FAULT], entered=False)
+            self._report(FAULTS[HARD_FAULT], in_handler=True)
         self._open = active if active in FAULTS else 0
 
     def _catch(self) -> None:
@@ -131,7 +132,7 @@ class FaultWatch:
         if reason is not HaltReason.VECTOR_CATCH or active not in FAULTS:
             self._debugger_halts(reason)
             return
-        self._report(FAULTS[active], entered=True)
+        self._report(FAULTS[active], in_handler=True)
         self._open = active
         if cpu.debug_enabled:
             self._debugger_halts(reason)
@@ -139,41 +140,54 @@ class FaultWatch:
             cpu.debug_resume()
 
     def _locked_up(self) -> None:
-        self._report("lockup", entered=False)
+        self._report("lockup", in_handler=False)
         self._chip_locks_up()
 
     # ---- The report ----
 
-    def _report(self, kind: str, *, entered: bool) -> None:
-        registers, stack = self._registers(entered or kind != "lockup")
-        report = FaultReport(kind, self._soc.kernel.now, registers, self._status(), self._scan(stack))
-        key = (kind, report.pc)
-        if key not in self.counts:
-            if len(self.counts) >= DISTINCT:
-                return
-            self.reports.append(report)
+    def _report(self, kind: str, *, in_handler: bool) -> None:
+        frame = self._frame() if in_handler else None
+        stacked = self._words(frame, len(_FRAME)) if frame is not None else []
+        # Firmware that fails and resets itself may do so 100,000 times a second: what is not told must be quick.
+        pc: int | None = None
+        if frame is None:
+            pc = self._soc.cpu.program_counter
+        elif len(stacked) == len(_FRAME):
+            pc = stacked[_FRAME_PC]
+        key = (kind, pc)
+        if key not in self.counts and len(self.counts) >= DISTINCT:
+            return
         count = self.counts[key] = self.counts.get(key, 0) + 1
-        if str(count).strip("0") == "1":
-            self._told(report, count)
+        if str(count).strip("0") != "1":
+            return
+        registers, stack = self._registers(frame, stacked)
+        report = FaultReport(kind, self._soc.kernel.now, registers, self._status(), self._scan(stack))
+        if count == 1:
+            self.reports.append(report)
+        self._told(report, count)
 
-    def _registers(self, in_handler: bool) -> tuple[dict[str, int], int]:
+    def _frame(self) -> int | None:
+        """Where the exception's entry has put the registers; None when the handler has gone on since."""
+        cpu = self._soc.cpu
+        link = cpu.read_register(_LR)
+        if link >> 24 != 0xFF:  # no EXC_RETURN
+            return None
+        return cpu.read_register(_PSP if link & 4 else _MSP)
+
+    def _registers(self, frame: int | None, stacked: list[int]) -> tuple[dict[str, int], int]:
         """The registers of the code that failed, and where its stack goes on above them."""
         cpu = self._soc.cpu
         live = {f"r{number}": cpu.read_register(number) for number in range(13)}
         link = cpu.read_register(_LR)
-        if (
-            not in_handler or link >> 24 != 0xFF
-        ):  # no EXC_RETURN: the handler has gone on since, or there is none
-            live |= {
-                "sp": cpu.read_register(_SP),
+        if frame is None:
+            sp = cpu.read_register(_SP)
+            return live | {
+                "sp": sp,
                 "lr": link,
                 "pc": cpu.program_counter,
-                "xpsr": cpu.read_register(16),
-            }
-            return live, live["sp"]
-        frame = cpu.read_register(_PSP if link & 4 else _MSP)
-        stacked = self._words(frame, 8)
-        if len(stacked) < 8:
+                "xpsr": cpu.read_register(_XPSR),
+            }, sp
+        if len(stacked) < len(_FRAME):
             return {f"r{number}": live[f"r{number}"] for number in range(4, 12)} | {"sp": frame}, frame
         found = live | dict(zip(_FRAME, stacked, strict=True))
         extended = not link & 0x10

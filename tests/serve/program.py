@@ -49,7 +49,14 @@ def compile_program(name: str) -> Program:
         (root / "link.ld").write_text(LINKER_SCRIPT)
         environment = {**os.environ, "ZIG_LOCAL_CACHE_DIR": str(root / "cache")}
         flags = [
-            *("-target", "thumb-freestanding-eabi", "-mcpu=cortex_m4", "-O1", "-g", "-fno-omit-frame-pointer"),
+            *(
+                "-target",
+                "thumb-freestanding-eabi",
+                "-mcpu=cortex_m4",
+                "-O1",
+                "-g",
+                "-fno-omit-frame-pointer",
+            ),
             *("-ffreestanding", "-fno-sanitize=all", "-fno-unwind-tables", "-fno-stack-protector"),
             *("-nostdlib", "-Wl,-T,link.ld", "-Wl,-e,Reset_Handler"),
         ]

@@ -28,7 +28,6 @@ def server(live: Live) -> Iterator[SwdServer]:
     live.bench.swd[0].kernel = live.loop
     made = SwdServer(live.loop, probe_class()(live.kit.name))
     live.start()
-    made.start()
     yield made
     live.stop()
     made.close()
