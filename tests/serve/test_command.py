@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -48,11 +50,16 @@ def test_one_line_of_json_and_a_kit_that_runs(tmp_path: Path) -> None:
         assert served["volts"] == 3.0
         with serial.Serial(served["console"], 115_200, timeout=PATIENCE_S) as port:
             assert port.read(12) == b"echo ready\r\n"
+        terminal = os.open(served["console"], os.O_RDWR | os.O_NOCTTY)
         code, out, messages = served.end(signal.SIGINT)
         assert (code, out) == (0, b"")
         assert "listening on 127.0.0.1 only" in messages
         assert "of virtual time in" in messages
-        assert not Path(served["console"]).exists()
+        try:
+            assert os.read(terminal, 1) == b"", "it is hung up"
+        except OSError as error:
+            assert error.errno == errno.EIO
+        os.close(terminal)
 
 
 def test_nothing_listens_but_on_the_loopback_address(tmp_path: Path) -> None:
