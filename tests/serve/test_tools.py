@@ -50,6 +50,7 @@ def read(served: Served, address: int, count: int = 1) -> list[int]:
     return words(pyocd(served, "commander", "-c", f"read32 {address:#x} {4 * count}"))
 
 
+@pytest.mark.nightly
 def test_pyocd_flashes_and_the_kit_runs_it(tmp_path: Path) -> None:
     program = compile_program("rtt")
     with Served(tmp_path) as served:
@@ -312,7 +313,8 @@ def test_a_terminal_shows_the_log_again_after_each_power_cycle(bundled: Served) 
     ):
         for _ in range(2):
             supply.write("OUTP OFF")
-            assert float(supply.query("MEAS:VOLT?")) < 0.1
+            while float(supply.query("MEAS:VOLT?")) > 0.1:
+                pass
             port.reset_input_buffer()
             supply.write("OUTP ON")
             assert port.read_until(b"app: version 1.0.0").endswith(b"app: version 1.0.0")
