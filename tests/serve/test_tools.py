@@ -21,6 +21,7 @@ import pytest
 
 from hil.rig import files
 from hil.rig.product import bundled_product
+from hil.virtual import statefile
 from tests.serve.program import compile_program
 from tests.serve.served import PATIENCE_S, Served, pyocd
 
@@ -122,6 +123,18 @@ def test_pyocd_loads_erases_and_resets(counting: Served, tmp_path: Path) -> None
     for kind in ("--chip", "--mass"):
         pyocd(counting, "erase", kind)
         assert read(counting, 0, 2) == [0xFFFF_FFFF] * 2
+
+
+@pytest.mark.nightly
+def test_what_a_debugger_flashes_is_in_the_state_file(tmp_path: Path) -> None:
+    state = tmp_path / "kit.state"
+    program = compile_program("echo")
+    with Served(tmp_path, "--state", state) as served:
+        pyocd(served, "flash", program.write_hex(tmp_path / "echo.hex"))
+    assert statefile.load(state).flash[: len(program.binary)] == program.binary
+    with Served(tmp_path, "--state", state) as served:
+        pyocd(served, "erase", "--chip")
+    assert statefile.load(state).flash == b"\xff" * statefile.FLASH_SIZE
 
 
 @contextlib.contextmanager

@@ -128,9 +128,9 @@ def test_a_debugger_gets_what_it_asked_for() -> None:
     )
     watched.run(2)
     soc = watched.kit.soc
-    soc.bus_write(0xE000_EDF0, 4, 0xA05F_0001)
-    soc.bus_write(0xE000_EDFC, 4, 1 << 10)
-    soc.bus_write(0x2000_0100, 4, 1)
+    soc.debug.bus_write(0xE000_EDF0, 4, 0xA05F_0001)
+    soc.debug.bus_write(0xE000_EDFC, 4, 1 << 10)
+    soc.debug.bus_write(0x2000_0100, 4, 1)
     watched.run(2)
     assert soc.cpu.halted, "vector catch of the debugger's halts"
     assert [report.kind for report, _ in watched.told] == ["HardFault"]
@@ -142,8 +142,8 @@ def test_a_debugger_that_asked_for_nothing_is_not_halted() -> None:
     )
     watched.run(2)
     soc = watched.kit.soc
-    soc.bus_write(0xE000_EDF0, 4, 0xA05F_0001)
-    soc.bus_write(0x2000_0100, 4, 1)
+    soc.debug.bus_write(0xE000_EDF0, 4, 0xA05F_0001)
+    soc.debug.bus_write(0x2000_0100, 4, 1)
     watched.run(3)
     assert not soc.cpu.halted
     assert [report.kind for report, _ in watched.told] == ["HardFault"], "found by looking"
@@ -155,10 +155,10 @@ def test_the_watch_goes_on_when_the_debugger_has_left() -> None:
     )
     soc = watched.kit.soc
     watched.run(2)
-    soc.bus_write(0xE000_EDF0, 4, 0xA05F_0001)
-    soc.bus_write(0xE000_EDF0, 4, 0xA05F_0000)
+    soc.debug.bus_write(0xE000_EDF0, 4, 0xA05F_0001)
+    soc.debug.bus_write(0xE000_EDF0, 4, 0xA05F_0000)
     watched.run(2)
-    soc.bus_write(0x2000_0100, 4, 1)
+    soc.debug.bus_write(0x2000_0100, 4, 1)
     watched.run(2)
     ((report, _),) = watched.told
     assert report.registers["r0"] == 0x6000_0010
