@@ -135,6 +135,20 @@ def serve(
             help="Leave the kit's own controller in its place, or take it off and serve its UART too.",
         ),
     ] = True,
+    console_pins: Annotated[
+        str | None,
+        typer.Option(
+            "--console-pins",
+            metavar="TXD,RXD[,RTS,CTS]",
+            help="The kit's pins that the console is on.  [default: P0.06,P0.08,P0.05,P0.07]",
+        ),
+    ] = None,
+    button: Annotated[
+        float,
+        typer.Option(
+            "--press-button", metavar="SECONDS", min=0, max=1e6, help="Hold button 1 down after power-on."
+        ),
+    ] = 0.0,
     seed: Annotated[
         int, typer.Option("--seed", metavar="N", min=0, max=2**48 - 1, help="Seed of the bench.")
     ] = 0,
@@ -164,6 +178,8 @@ def serve(
             btsnoop=btsnoop,
             log=log,
             controller=controller,
+            console_pins=console_pins,
+            button_seconds=button,
             seed=seed,
             swd_port=swd_port,
             supply_port=supply_port,

@@ -24,6 +24,7 @@ from hil.serve.scpi import SupplySocket
 from hil.serve.sockets import HOST
 from hil.serve.state import SAVE_EVERY_S, StateKeeper
 from hil.serve.terminal import PseudoTerminal
+from hil.serve.wiring import LooseUarts, rewire
 from hil.virtual.bench import Bench
 from hil.virtual.faultwatch import FaultReport, FaultWatch
 from hil.virtual.kernel import TICKS_PER_MS, TICKS_PER_SECOND
@@ -53,6 +54,10 @@ class Options:
     log: Path | None = None
     controller: bool = True
     """The kit's own controller is on its HCI UART; without it that UART is free."""
+    console_pins: str | None = None
+    """Where the console is wired to, if not as on the DK; see `wiring.rewire`."""
+    button_seconds: float = 0.0
+    """Button 1 is held down for so long after power-on."""
     seed: int = 0
     swd_port: int = 0
     supply_port: int = 0
@@ -107,6 +112,8 @@ class _Served:
         self._bench = stack.enter_context(bench)
         self._kit: Kit = bench.kits[0]
         self._kit.load(state)
+        if options.console_pins is not None:
+            rewire(self._kit.console, options.console_pins)
         if keeper is not None:
             keeper.keep(self._kit)
         self._loop = loop = PacedLoop(bench.kernel)
@@ -136,6 +143,7 @@ class _Served:
         # Before the servers close: what their threads still ask for would wait for ever.
         stack.callback(loop.refuse)
         loop.every(POLL_S, self._watch.poll)
+        loop.every(POLL_S, LooseUarts((*self._kit.soc.uartes, self._kit.soc.uart0)).poll)
         if keeper is not None:
             loop.every(SAVE_EVERY_S, keeper.save_changes)
 
@@ -156,6 +164,11 @@ class _Served:
     def _power_up(self) -> None:
         """Switch the supply on as one does by hand, and wait until the chip is out of its power-on reset."""
         kernel, soc = self._bench.kernel, self._kit.soc
+        if self._options.button_seconds:
+            self._kit.press_button(True)
+            kernel.after(
+                round(self._options.button_seconds * TICKS_PER_SECOND), self._kit.press_button, False
+            )
         self._loop.at_once(self._bench.psu.receive, f"VOLT {self._volts:.3f};:OUTP ON\n".encode())
         kernel.advance(kernel.now + POWER_UP_LIMIT, lambda: soc.powered)
         if not soc.powered:
@@ -270,13 +283,13 @@ def _logging(path: Path | None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _stopping(loop: PacedLoop) -> Iterator[None]:
-    """SIGTERM and Ctrl-C end the loop in good order; a second Ctrl-C does not wait."""
+    """SIGTERM, Ctrl-C and a terminal that goes away end the loop in good order; a second Ctrl-C does not wait."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         loop.stop()
 
-    kept = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    kept = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:

@@ -98,9 +98,11 @@ def test_the_state_outlives_the_process_even_when_it_is_killed(tmp_path: Path) -
             pass
         served.end(signal.SIGKILL)
     assert statefile.load(state).flash[:64] == compile_program("echo").binary[:64]
-    with Served(tmp_path, "--state", state) as served:
-        with serial.Serial(served["console"], 115_200, timeout=PATIENCE_S) as port:
-            assert port.read(12) == b"echo ready\r\n"
+    with (
+        Served(tmp_path, "--state", state) as served,
+        serial.Serial(served["console"], 115_200, timeout=PATIENCE_S) as port,
+    ):
+        assert port.read(12) == b"echo ready\r\n"
 
 
 def test_what_is_wrong_is_one_line(tmp_path: Path) -> None:

@@ -332,3 +332,17 @@ def test_a_terminal_shows_the_log_again_after_each_power_cycle(bundled: Served) 
             supply.write("OUTP ON")
             assert port.read_until(b"app: version 1.0.0").endswith(b"app: version 1.0.0")
     manager.close()
+
+
+@pytest.mark.nightly
+def test_an_outside_controller_may_take_the_place_of_the_kits_own(tmp_path: Path) -> None:
+    import serial
+
+    with Served(tmp_path, "--bundled", "--no-controller") as served:
+        assert served["uarts"].keys() == {"console", "uart1"}
+        with serial.Serial(served["uarts"]["uart1"], 1_000_000, rtscts=True, timeout=PATIENCE_S) as port:
+            assert port.read(4) == bytes.fromhex("01030c00"), "the firmware's host begins with HCI_Reset"
+            port.write(bytes.fromhex("040e0401030c00"))
+            assert port.read(4) == bytes.fromhex("01011000"), (
+                "and goes on with HCI_Read_Local_Version_Information"
+            )
