@@ -45,6 +45,62 @@ def _all(board: Board) -> dict[str, dict[str, object]]:
     }
 
 
+# Stores that bring a peripheral into the middle of what it does: base, then offset and value of each.
+BUSY = (
+    (0x4002_F000, (0x500, 7), (0x538, 50), (0x548, 80), (0x010, 1), (0x01C, 1)),
+    (0x4002_F000, (0x500, 7), (0x534, RAM), (0x538, 50), (0x548, 80), (0x524, 0x0200_0000), (0x010, 1)),
+    (0x4000_3000, (0x500, 0), (0x500, 6), (0x008, 1)),
+    (0x4000_4000, (0x500, 0), (0x500, 1), (0x51C, 1), (0x51C, 2)),
+    (
+        0x4000_2000,
+        (0x500, 0),
+        (0x50C, 6),
+        (0x514, 8),
+        (0x500, 4),
+        (0x000, 1),
+        (0x008, 1),
+        (0x51C, 9),
+        (0x51C, 8),
+    ),
+    (0x4000_E000, (0x504, RAM), (0x000, 1)),
+    (0x4000_F000, (0x500, 0), (0x500, 2), (0x508, RAM), (0x000, 1)),
+    (0x4000_F000, (0x500, 0), (0x500, 3), (0x508, RAM), (0x510, RAM), (0x000, 1)),
+    (0x4001_1000, (0x000, 1), (0x008, 1)),
+    (0x4000_B000, (0x000, 1), (0x00C, 1), (0x344, 3)),
+    (0x4002_9000, (0x544, 0), (0x634, 0x1B9)),
+    (0x4002_9000, (0x544, 0x80), (0x614, 0x00FF_00FF), (0x600, 0x0100_0000)),
+    (0x4002_9000, (0x544, 0), (0x638, 0), (0x634, 0x1_045A)),
+    (0x4002_9000, (0x544, 0), (0x514, RAM), (0x518, 2048), (0x008, 1)),
+    (0x4000_6000, (0x510, 0x10_0D03), (0x000, 1)),
+    (0x4000_0000, (0x010, 1), (0x014, 1), (0x000, 1)),
+    (0x4000_7000, (0x500, 1), (0x510, 9), (0x62C, RAM), (0x630, 9), (0x000, 1), (0x004, 1)),
+    (0x4000_D000, (0x000, 1)),
+    (0x4000_C000, (0x000, 1)),
+)
+QSPI_ON = (
+    (0x524, 19),
+    (0x528, 17),
+    (0x530, 20),
+    (0x534, 21),
+    (0x538, 22),
+    (0x53C, 23),
+    (0x500, 1),
+    (0x000, 1),
+)
+
+
+def _busy(board: Board, stream: random.Random) -> None:
+    for offset, value in QSPI_ON:
+        board.write(0x4002_9000 + offset, value)
+    board.write(0x4000_0008, 1)
+    board.run(TICKS_PER_MS)
+    for base, *stores in stream.sample(BUSY, len(BUSY)):
+        if stream.random() < 0.7:
+            for offset, value in stores:
+                board.write(base + offset, value)
+        board.run(stream.choice((0, 100, 3 * TICKS_PER_US)))
+
+
 def _stir(board: Board, stream: random.Random) -> None:
     """Stores of all kinds, to registers of every block that is modelled, and time in between."""
     writers = sorted(board.soc.bus._writers)
@@ -73,11 +129,12 @@ def _stir(board: Board, stream: random.Random) -> None:
     board.run(TICKS_PER_MS)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(12))
 def test_everything_comes_back_and_goes_on_as_it_would_have(seed: int) -> None:
     board = Board()
     board.halt()
     _stir(board, random.Random(seed))
+    _busy(board, random.Random(seed))
     kernel, kit = board.kernel.save(), board.kit.save()
     before = _all(board)
     _stir(board, random.Random(seed + 100))
