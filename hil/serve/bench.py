@@ -83,6 +83,9 @@ def serve(options: Options) -> None:
         if keeper is not None:
             stack.callback(keeper.close)
         state = images.flash(keeper.state if keeper is not None else KitState.blank(), pieces)
+        warning = images.cannot_start(state, pieces)
+        if warning:
+            log.warning("%s", warning)
         _Served(rig, options, state, keeper, stack).run()
 
 
