@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
+import os
 import signal
 import sys
 import time
@@ -30,6 +31,7 @@ from hil.virtual.faultwatch import FaultReport, FaultWatch
 from hil.virtual.kernel import TICKS_PER_MS, TICKS_PER_SECOND
 from hil.virtual.kit import Kit
 from hil.virtual.statefile import KitState
+from hil.virtual.stuckwatch import StuckReport, StuckWatch
 from hil.virtual.wire import swd as wire_swd
 
 log = logging.getLogger(__name__)
@@ -146,6 +148,7 @@ class _Served:
         # Before the servers close: what their threads still ask for would wait for ever.
         stack.callback(loop.refuse)
         loop.every(POLL_S, self._watch.poll)
+        loop.every(POLL_S, StuckWatch(self._kit.soc, _tell_stuck, _Told("watchdog reset")).poll)
         loop.every(POLL_S, LooseUarts((*self._kit.soc.uartes, self._kit.soc.uart0)).poll)
         if keeper is not None:
             loop.every(SAVE_EVERY_S, keeper.save_changes)
@@ -196,6 +199,7 @@ class _Served:
             btsnoop=str(options.btsnoop) if options.btsnoop is not None else None,
             log=str(options.log) if options.log is not None else None,
             state=str(options.state) if options.state is not None else None,
+            pid=os.getpid(),
             volts=self._volts,
         )
 
@@ -234,6 +238,25 @@ def _tell_fault(report: FaultReport, count: int) -> None:
         return
     for line in report.lines():
         log.warning("%s", line)
+
+
+def _tell_stuck(report: StuckReport) -> None:
+    for line in report.lines():
+        log.warning("%s", line)
+
+
+class _Told:
+    """Tells of what may happen again and again the 1st, 10th, 100th, ... time."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._count = 0
+
+    def __call__(self, place: int | None) -> None:
+        self._count += 1
+        if str(self._count).strip("0") == "1":
+            where = "" if place is None else f", the firmware was last seen at 0x{place:08x}"
+            log.warning("%s (%d so far)%s", self._what, self._count, where)
 
 
 def _unix_microseconds() -> int:

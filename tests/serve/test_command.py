@@ -39,6 +39,7 @@ def test_one_line_of_json_and_a_kit_that_runs(tmp_path: Path) -> None:
             "log",
         }
         assert served["volts"] == 3.0
+        assert served["pid"] == served.process.pid
         with serial.Serial(served["console"], 115_200, timeout=PATIENCE_S) as port:
             assert port.read(12) == b"echo ready\r\n"
         terminal = os.open(served["console"], os.O_RDWR | os.O_NOCTTY)
