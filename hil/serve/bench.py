@@ -7,7 +7,6 @@ import gc
 import logging
 import os
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,17 +20,18 @@ from hil.serve import images
 from hil.serve.endpoints import Endpoints
 from hil.serve.hci import HciSocket
 from hil.serve.loop import PacedLoop
+from hil.serve.messages import Told, messages_to, tell_fault, tell_stuck
 from hil.serve.scpi import SupplySocket
 from hil.serve.sockets import HOST
 from hil.serve.state import SAVE_EVERY_S, StateKeeper
 from hil.serve.terminal import PseudoTerminal
 from hil.serve.wiring import LooseUarts, rewire
 from hil.virtual.bench import Bench
-from hil.virtual.faultwatch import FaultReport, FaultWatch
+from hil.virtual.faultwatch import FaultWatch
 from hil.virtual.kernel import TICKS_PER_MS, TICKS_PER_SECOND
 from hil.virtual.kit import Kit
 from hil.virtual.statefile import KitState
-from hil.virtual.stuckwatch import StuckReport, StuckWatch
+from hil.virtual.stuckwatch import StuckWatch
 from hil.virtual.wire import swd as wire_swd
 
 log = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ def serve(options: Options) -> None:
         raise InputError(
             "--btsnoop records what goes between the kit and its controller: not with --no-controller"
         )
-    with _logging(options.log), contextlib.ExitStack() as stack:
+    with messages_to(options.log), contextlib.ExitStack() as stack:
         pieces = images.read_pieces(list(options.images))
         if options.bundled:
             pieces += _bundled(rig.device)
@@ -123,7 +123,7 @@ class _Served:
             keeper.keep(self._kit)
         self._loop = loop = PacedLoop(bench.kernel)
         stack.callback(loop.close)
-        self._watch = FaultWatch(self._kit.soc, _tell_fault)
+        self._watch = FaultWatch(self._kit.soc, tell_fault)
 
         self._supply = SupplySocket(loop, bench.psu, options.supply_port)
         stack.callback(self._supply.close)
@@ -148,7 +148,7 @@ class _Served:
         # Before the servers close: what their threads still ask for would wait for ever.
         stack.callback(loop.refuse)
         loop.every(POLL_S, self._watch.poll)
-        loop.every(POLL_S, StuckWatch(self._kit.soc, _tell_stuck, _Told("watchdog reset")).poll)
+        loop.every(POLL_S, StuckWatch(self._kit.soc, tell_stuck, Told("watchdog reset")).poll)
         loop.every(POLL_S, LooseUarts((*self._kit.soc.uartes, self._kit.soc.uart0)).poll)
         if keeper is not None:
             loop.every(SAVE_EVERY_S, keeper.save_changes)
@@ -232,33 +232,6 @@ class _Served:
             log.info("%s at %s: %d times", kind, "?" if pc is None else f"0x{pc:08x}", count)
 
 
-def _tell_fault(report: FaultReport, count: int) -> None:
-    if count > 1:
-        log.warning("%s, for the %dth time", report.lines()[0], count)
-        return
-    for line in report.lines():
-        log.warning("%s", line)
-
-
-def _tell_stuck(report: StuckReport) -> None:
-    for line in report.lines():
-        log.warning("%s", line)
-
-
-class _Told:
-    """Tells of what may happen again and again the 1st, 10th, 100th, ... time."""
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-        self._count = 0
-
-    def __call__(self, place: int | None) -> None:
-        self._count += 1
-        if str(self._count).strip("0") == "1":
-            where = "" if place is None else f", the firmware was last seen at 0x{place:08x}"
-            log.warning("%s (%d so far)%s", self._what, self._count, where)
-
-
 def _unix_microseconds() -> int:
     return time.time_ns() // 1000
 
@@ -278,33 +251,6 @@ def _bundled(device: DeviceFile) -> list[images.Piece]:
             ("application", device.slot("primary").start, product.images().make("1.0.0").data),
         )
     ]
-
-
-@contextlib.contextmanager
-def _logging(path: Path | None) -> Iterator[None]:
-    """Messages to stderr, and to a file if there is to be one: stdout is for the one line of JSON."""
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
-    if path is not None:
-        try:
-            handlers.append(logging.FileHandler(path, "w", encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"{path}: cannot be written: {error.strerror}") from None
-    root = logging.getLogger()
-    level = root.level
-    for handler in handlers:
-        handler.setFormatter(logging.Formatter("hil: %(message)s"))
-        root.addHandler(handler)
-    root.setLevel(logging.WARNING)
-    logging.getLogger("hil").setLevel(logging.INFO)
-    # It tells of every request that fails, which debuggers provoke while they look around.
-    logging.getLogger("pyocd.probe.tcp_probe_server").setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        root.setLevel(level)
-        for handler in handlers:
-            root.removeHandler(handler)
-            handler.close()
 
 
 @contextlib.contextmanager
