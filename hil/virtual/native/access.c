@@ -98,14 +98,19 @@ static void remember(struct core *c, uint32_t value) {
 
 /* ---- the bus ------------------------------------------------------------------------------- */
 
+#define STIR 0xE000EF00u
+
 static bool is_bus(uint32_t address) {
     return address - 0x40000000u < 0x20000000u || address >= 0xE0000000u;
 }
 
-/* The private peripheral bus is for privileged code only, whatever the MPU says (B3.1.3). */
+/* The private peripheral bus is for privileged code only, whatever the MPU says (B3.1.3); but for
+ * STIR, which privileged code may open to all (B3.2.26). */
 static bool may_touch(struct core *c, uint32_t address, uint32_t right) {
     if (address >= 0xE0000000u) {
         if (core_privileged(c))
+            return true;
+        if (address == STIR && right == MAY_WRITE && (c->ccr & CCR_USERSETMPEND))
             return true;
         core_fault(c, address, right == MAY_WRITE ? FAULT_BUS_WRITE : FAULT_BUS_READ);
         return false;
