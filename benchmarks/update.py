@@ -3,7 +3,7 @@
     python benchmarks/update.py [--size BYTES] [--keep FOLDER] [--profile FILE]
 
 It does what a case does, by the same code: a fresh bench, provisioning over SWD, an upload over 2M with ATT
-MTU 498 and 251-byte PDUs, swap, boot and confirmation. The asked-for figure is at least five seconds of
+MTU 498 and 251-byte PDUs, swap, boot and confirmation. The asked-for figure is at least twenty seconds of
 virtual time in a second of wall time for the update. `--keep` leaves console log, capture and power
 trace, which are the same on every machine and after every change that is for speed alone.
 """
@@ -15,7 +15,7 @@ import cProfile
 import hashlib
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,36 +26,40 @@ from hil.rig.device import Device
 from hil.rig.product import Product, bundled_product
 from hil.rig.rig import Rig, open_rig
 
-ASKED = 5.0
+ASKED = 20.0
 """Virtual seconds in a wall second, for the update."""
 
 
 class Stopwatch:
     """Times the parts of the run by the bench's clock, by the wall's and by the processor's."""
 
-    def __init__(self, rig: Rig) -> None:
+    def __init__(
+        self, rig: Rig, *, quiet: bool = False, at_ends: Callable[[str], object] = lambda name: None
+    ) -> None:
         self._rig = rig
+        self._quiet = quiet
+        self._at_ends = at_ends
         self.parts: dict[str, tuple[float, float, float]] = {}
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
         before = self._now()
+        self._at_ends(name)
         yield
+        self._at_ends(name)
         virtual, wall, processor = (after - start for after, start in zip(self._now(), before, strict=True))
         self.parts[name] = (virtual, wall, processor)
+        if self._quiet:
+            return
         print(f"{name:22s} {virtual:8.2f} {wall:8.2f} {processor:8.2f} {virtual / wall:10.1f}", flush=True)
 
     def _now(self) -> tuple[float, float, float]:
         return self._rig.clock(), time.perf_counter(), time.process_time()
 
 
-def measure(rig: Rig, product: Product, size: int, folder: Path) -> tuple[float, float]:
+def measure(rig: Rig, product: Product, size: int, folder: Path, watch: Stopwatch) -> tuple[float, float]:
     """Run the update; the ratios of virtual to wall and to CPU time of its upload, swap and boot."""
-    begun = time.perf_counter()
     rig.begin_case("BENCHMARK", 1, folder)
-    print(f"bench made in {time.perf_counter() - begun:.2f} s of wall time")
-    print(f"{'':22s} {'virtual':>8s} {'wall':>8s} {'CPU':>8s} {'virtual/wall':>12s}")
-    watch = Stopwatch(rig)
     dut = Device(rig)
     with watch.part("sign"):
         base, image = (product.images().make(version, size=size) for version in ("1.0.0", "1.1.0"))
@@ -98,7 +102,8 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if arguments.profile is not None:
             profile.enable()
-        by_wall, by_processor = measure(rig, product, arguments.size, folder)
+        print(f"{'':22s} {'virtual':>8s} {'wall':>8s} {'CPU':>8s} {'virtual/wall':>12s}")
+        by_wall, by_processor = measure(rig, product, arguments.size, folder, Stopwatch(rig))
         profile.disable()
         for path in sorted(folder.iterdir()):
             print(f"sha256 {hashlib.sha256(path.read_bytes()).hexdigest()[:16]}  {path.name}")

@@ -92,6 +92,13 @@ def run(
             "--workers", "-n", metavar="N", min=1, max=64, help="Cases side by side.  [default: the plan's]"
         ),
     ] = None,
+    fail_unmodelled: Annotated[
+        bool,
+        typer.Option(
+            "--fail-unmodelled",
+            help="Fail a case whose firmware touches what the virtual bench does not model.  [default: the plan's]",
+        ),
+    ] = False,
     defect: Annotated[str | None, typer.Option("--defect", hidden=True)] = None,
 ) -> None:
     """Run a plan, show its progress, and write a run folder, whose path is the last line printed.
@@ -101,10 +108,93 @@ def run(
     """
     from hil.run import start
 
-    asked = start.Asked(rig, plan, out, seed, tuple(case or ()), workers, defect, tuple(context.args))
+    asked = start.Asked(
+        rig, plan, out, seed, tuple(case or ()), workers, defect, fail_unmodelled, tuple(context.args)
+    )
     code, folder = start.run(asked)
     typer.echo(folder)
     raise typer.Exit(code)
+
+
+@app.command(short_help="Hold a virtual bench open in real time for outside tools.")
+def serve(
+    rig: RigOption = "virtual",
+    image: Annotated[
+        list[Path] | None,
+        typer.Option("--image", metavar="HEX", help="Flash this Intel HEX file first; repeatable."),
+    ] = None,
+    bundled: Annotated[
+        bool,
+        typer.Option("--bundled", help="Flash the bundled bootloader and application, provisioned, first."),
+    ] = False,
+    state: Annotated[
+        Path | None,
+        typer.Option("--state", metavar="FILE", help="Keep flash and UICR in FILE over a restart."),
+    ] = None,
+    btsnoop: Annotated[
+        Path | None, typer.Option("--btsnoop", metavar="FILE", help="Record the kit's HCI traffic in FILE.")
+    ] = None,
+    log: Annotated[
+        Path | None, typer.Option("--log", metavar="FILE", help="Write the messages to FILE as well.")
+    ] = None,
+    controller: Annotated[
+        bool,
+        typer.Option(
+            "--controller/--no-controller",
+            help="Leave the kit's own controller in its place, or take it off and serve its UART too.",
+        ),
+    ] = True,
+    console_pins: Annotated[
+        str | None,
+        typer.Option(
+            "--console-pins",
+            metavar="TXD,RXD[,RTS,CTS]",
+            help="The kit's pins that the console is on.  [default: P0.06,P0.08,P0.05,P0.07]",
+        ),
+    ] = None,
+    button: Annotated[
+        float,
+        typer.Option(
+            "--press-button", metavar="SECONDS", min=0, max=1e6, help="Hold button 1 down after power-on."
+        ),
+    ] = 0.0,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", min=0, max=2**48 - 1, help="Seed of the bench.")
+    ] = 0,
+    swd_port: Annotated[
+        int, typer.Option("--swd-port", metavar="N", min=0, max=65535, help="TCP port; 0 is any.")
+    ] = 0,
+    supply_port: Annotated[
+        int, typer.Option("--supply-port", metavar="N", min=0, max=65535, help="TCP port; 0 is any.")
+    ] = 0,
+    hci_port: Annotated[
+        int, typer.Option("--hci-port", metavar="N", min=0, max=65535, help="TCP port; 0 is any.")
+    ] = 0,
+) -> None:
+    """Hold a virtual bench open in real time, and print its endpoints as one line of JSON.
+
+    Ends on SIGTERM or Ctrl-C, with its state written. Exit code: 0 ended as asked, 2 the input is wrong, 3 the bench
+    failed.
+    """
+    from hil.serve import bench
+
+    bench.serve(
+        bench.Options(
+            rig=rig,
+            images=tuple(image or ()),
+            bundled=bundled,
+            state=state,
+            btsnoop=btsnoop,
+            log=log,
+            controller=controller,
+            console_pins=console_pins,
+            button_seconds=button,
+            seed=seed,
+            swd_port=swd_port,
+            supply_port=supply_port,
+            hci_port=hci_port,
+        )
+    )
 
 
 @firmware_app.command("build")

@@ -50,6 +50,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run only this case; repeatable",
     )
     group.addoption(
+        "--hil-fail-unmodelled",
+        dest="hil_fail_unmodelled",
+        action="store_true",
+        default=None,
+        help="fail a case whose firmware touches what the virtual bench does not model (default: the plan's)",
+    )
+    group.addoption(
         "--hil-defect",
         dest="hil_defect",
         metavar="NAME",
@@ -165,6 +172,7 @@ def rig(request: pytest.FixtureRequest, hil_rig: Rig, hil_case_folder: Path) -> 
     try:
         hil_rig.begin_case(recorder.instance, recorder.seed, hil_case_folder)
         recorder.clock = hil_rig.clock
+        recorder.unmodelled = hil_rig.unmodelled
         yield hil_rig
     finally:
         recorder.notes["seconds"] = hil_rig.clock()

@@ -1,5 +1,7 @@
 """Imports run one way: `plugin`, `cli` -> `run` -> `rig` -> drivers, with the virtual bench below the wire.
 
+`serve` stands beside `run`: `cli` -> `serve` -> the virtual bench, of which it is the outside.
+
 The files are read, not imported, so that imports inside functions count too. Imports for type checking alone do not:
 they are never made.
 """
@@ -126,12 +128,28 @@ def test_leaves_import_nothing_but_errors(own: list[Import]) -> None:
     assert told(wrong) == []
 
 
-def test_only_the_rig_imports_the_virtual_bench(own: list[Import]) -> None:
+def test_only_the_rig_and_the_served_bench_import_the_virtual_bench(own: list[Import]) -> None:
     wrong = [
         made
         for made in own
-        if within(made.imported, "hil.virtual") and not within(made.importer, "hil.rig", "hil.virtual")
+        if within(made.imported, "hil.virtual")
+        and not within(made.importer, "hil.rig", "hil.serve", "hil.virtual")
     ]
+    assert told(wrong) == []
+
+
+def test_only_the_command_imports_the_served_bench(own: list[Import]) -> None:
+    wrong = [
+        made
+        for made in own
+        if within(made.imported, "hil.serve") and not within(made.importer, "hil.cli", "hil.serve")
+    ]
+    assert told(wrong) == []
+
+
+def test_the_served_bench_drives_nothing_itself(own: list[Import]) -> None:
+    below = ("hil.serve", "hil.virtual", "hil.rig", "hil.ble.btsnoop", *LEAVES)
+    wrong = [made for made in own if within(made.importer, "hil.serve") and not within(made.imported, *below)]
     assert told(wrong) == []
 
 

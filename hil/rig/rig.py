@@ -190,6 +190,10 @@ class Rig:
             raise _as_bench_error(trouble[0])
         return notes
 
+    def unmodelled(self) -> dict[str, int]:
+        """What the firmware touched that the bench does not model, and how often; nothing on a real bench."""
+        return dict(self._bench.notes().get("unmodelled", {})) if self._in_case else {}
+
     def safe_state(self) -> None:
         """Output off, link closed, everything let go of. Never raises but BenchError for a supply that stays on."""
         self._in_case = False

@@ -86,12 +86,7 @@ class VirtualBench:
         self.run(asyncio.sleep(seconds))
 
     def notes(self) -> dict[str, Any]:
-        bus = self.hardware.kits[0].soc.bus
-        return {
-            "unmodelled": {
-                f"0x{address:08x} {kind}": count for (address, kind), count in bus.unmodelled.items()
-            }
-        }
+        return {"unmodelled": self.hardware.kits[0].soc.bus.noted()}
 
     def end(self) -> None:
         loop, self._loop = self._loop, None

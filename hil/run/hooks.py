@@ -20,6 +20,7 @@ from hil.run.interrupt import hides_an_interrupt
 from hil.run.live import LiveFile
 from hil.run.recorder import Recorder, Row
 from hil.run.settings import Settings
+from hil.run.unmodelled import refuse
 
 REPEAT_ARGUMENT = "hil_repeat"
 
@@ -105,6 +106,14 @@ class CaseHooks:
         missing = sorted(set(info.needs) - self._rig.capabilities())
         if missing:
             pytest.skip(f"rig {self._rig.name} has no {', '.join(missing)}")
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Where it is asked for, fail a case that held if its firmware touched what is not modelled."""
+        result = yield
+        if self._settings.fail_unmodelled and info_of(item) is not None:
+            refuse(recorder_of(item).unmodelled())
+        return result
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(

@@ -47,6 +47,10 @@ class Plan(Table):
     workers: int = Field(
         default=1, ge=1, le=64, description="cases that run side by side (virtual benches only)"
     )
+    fail_unmodelled: bool = Field(
+        default=False,
+        description="fail a case whose firmware touches what the virtual bench does not model",
+    )
     limits: Limits = Field(default_factory=Limits, description="when a run gives up")
 
     def includes(self, case_id: str) -> bool:

@@ -34,14 +34,21 @@ def _no_bench() -> float:
     return 0.0
 
 
+def _nothing() -> dict[str, int]:
+    return {}
+
+
 @dataclass
 class Recorder:
-    """The notes of one case. `clock` gives the bench's time in seconds; `notify` hears of each step."""
+    """The notes of one case. `clock` gives the bench's time in seconds; `notify` hears of each step; `unmodelled` tells
+    what the firmware has touched so far that the bench does not model.
+    """
 
     instance: str
     seed: int
     notify: Callable[[Progress], None] = lambda _: None
     clock: Callable[[], float] = _no_bench
+    unmodelled: Callable[[], dict[str, int]] = _nothing
     stages: list[Row] = field(default_factory=list)
     figures: list[Row] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)

@@ -18,7 +18,8 @@ DEFAULT_SEED = 1
 class Settings:
     """The rig, plan and seed of a run, as given; `cases` are the ids, if only some were asked for.
 
-    `defect` names the check that the bootloader was built without; None for a sound one.
+    `defect` names the check that the bootloader was built without; None for a sound one. `fail_unmodelled` fails a
+    case whose firmware touches what the virtual bench does not model.
     """
 
     rig: str = files.DEFAULT
@@ -26,6 +27,7 @@ class Settings:
     seed: int = DEFAULT_SEED
     cases: tuple[str, ...] = field(default=())
     defect: str | None = None
+    fail_unmodelled: bool = False
 
     def command(self, instance: str) -> str:
         """The command that runs just this case again, from the same seed."""
@@ -34,15 +36,17 @@ class Settings:
             words += ["--plan", self.plan]
         if self.defect:
             words += ["--defect", self.defect]
+        if self.fail_unmodelled:
+            words.append("--fail-unmodelled")
         return shlex.join([*words, "--seed", str(self.seed), "--case", instance])
 
 
 def of(config: pytest.Config) -> Settings:
     """Read them from pytest's options. Raises InputError when the plan cannot be read."""
     name = config.getoption("hil_plan")
+    plan = plan_of(config)
     seed = config.getoption("hil_seed")
     if seed is None:
-        plan = plan_of(config)
         seed = plan.seed if plan is not None else DEFAULT_SEED
     return Settings(
         config.getoption("hil_rig") or files.DEFAULT,
@@ -50,6 +54,7 @@ def of(config: pytest.Config) -> Settings:
         seed,
         tuple(config.getoption("hil_case")),
         config.getoption("hil_defect"),
+        bool(config.getoption("hil_fail_unmodelled") or (plan is not None and plan.fail_unmodelled)),
     )
 
 

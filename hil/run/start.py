@@ -41,6 +41,7 @@ class Asked:
     cases: tuple[str, ...] = ()
     workers: int | None = None
     defect: str | None = None
+    fail_unmodelled: bool = False
     pytest_arguments: tuple[str, ...] = field(default=())
 
 
@@ -110,6 +111,8 @@ def _arguments(folder: Path, asked: Asked) -> list[str]:
         arguments.append(f"--hil-seed={asked.seed}")
     if asked.defect is not None:
         arguments.append(f"--hil-defect={asked.defect}")
+    if asked.fail_unmodelled:
+        arguments.append("--hil-fail-unmodelled")
     return arguments + [f"--hil-case={case}" for case in asked.cases]
 
 

@@ -77,6 +77,7 @@ class RunWriter:
                 "plan": settings.plan,
                 "cases": list(settings.cases),
                 "defect": settings.defect,
+                "fail_unmodelled": settings.fail_unmodelled,
             },
             "versions": _versions(),
             "host": {

@@ -53,7 +53,9 @@ class Bench:
 
     ``supplies[n]`` is the programmable supply on the rail of ``kits[n]``; ``central`` and ``spares`` are
     controllers for hosts on the bench. A supply reaches its kit by leads of ``lead_ohms``; with ``battery_ohms``
-    it plays a battery of that internal resistance. Use as a context manager, or call ``close``.
+    it plays a battery of that internal resistance. ``kit_controllers=False`` leaves the controllers off the kits'
+    boards, so that their HCI UARTs are free for something else; ``radios`` is then empty. Use as a context
+    manager, or call ``close``.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Bench:
         *,
         kits: int = 1,
         spare_controllers: int = 1,
+        kit_controllers: bool = True,
         revision: str = "Rev2",
         without_anomalies: frozenset[int] = frozenset(),
         lead_ohms: float = 0.0,
@@ -81,7 +84,11 @@ class Bench:
             )
             for index, kit in enumerate(self.kits)
         ]
-        self.radios = [KitRadio(kit, self.air, _address(1, index)) for index, kit in enumerate(self.kits)]
+        self.radios = [
+            KitRadio(kit, self.air, _address(1, index))
+            for index, kit in enumerate(self.kits)
+            if kit_controllers
+        ]
         self.swd = [SwdLink(self.kernel, kit.soc.debug) for kit in self.kits]
         self.central = self._controller("central", 2, 0)
         self.spares = [

@@ -139,6 +139,16 @@ class Kernel:
         """True inside `advance`, where host code must not run."""
         return self._advancing
 
+    @property
+    def next_action(self) -> int | None:
+        """The tick at which something happens next: `now` while a CPU is busy, else when the first event is due.
+
+        None when nothing will ever happen by itself. For a pace-maker that sleeps meanwhile; not inside `advance`.
+        """
+        if any(not runner.idle for runner in self._runners):
+            return self._now
+        return self._head()
+
     def at(self, when: int, callback: Callable[..., object], *args: Any) -> Event:
         """Call `callback(*args)` at tick `when`; equal ticks run in order of scheduling.
 

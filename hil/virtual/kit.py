@@ -53,9 +53,7 @@ class Kit:
     @property
     def led(self) -> bool:
         """LED1 is lit."""
-        return (
-            self.soc.powered and not self.soc.p0.level(LED) and bool(self.soc.p0.values[0x700 + 4 * LED] & 1)
-        )
+        return self.soc.powered and self.soc.p0.is_output(LED) and not self.soc.p0.level(LED)
 
     def press_button(self, pressed: bool) -> None:
         """Press or let go of button 1."""

@@ -41,6 +41,17 @@ class Chip(dp.DebugTarget, Protocol):
         """Pull nRESET low, or let it go."""
 
 
+class Clock(Protocol):
+    """What moves time while the wire is busy: the kernel, or what paces it."""
+
+    @property
+    def now(self) -> int:
+        """The current tick."""
+
+    def advance(self, until: int, wake: Callable[[], bool] | None = None) -> None:
+        """Move time to tick `until`, or less far once `wake()` is true."""
+
+
 class SwdLink:
     """One probe wired to one chip; safe from several threads.
 
@@ -48,7 +59,7 @@ class SwdLink:
     """
 
     def __init__(self, kernel: Kernel, target: Chip) -> None:
-        self.kernel = kernel
+        self.kernel: Clock = kernel
         self.target = target
         self.lock = threading.RLock()
         self.reset_asserted = False

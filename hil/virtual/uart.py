@@ -27,6 +27,12 @@ class Receiver(Protocol):
     def listens(self, line: UartLine) -> bool:
         """Whether it takes bytes from the line."""
 
+    def receive_broken(self, byte: int, errors: int) -> None:
+        """A character came in now that is not right."""
+
+
+PARITY, FRAMING, BREAK = 2, 4, 8
+
 
 def pin(port: int, number: int) -> int:
     """Pin as PSEL registers number it: 32 a port."""
@@ -77,6 +83,18 @@ class UartLine:
         if data and (self.flow_control or any(receiver.listens(self) for receiver in self.receivers)):
             self.queue += data
             self._tell()
+
+    def send_broken(self, byte: int, errors: int) -> None:
+        """One character that arrives now and is not right: ``errors`` are PARITY, FRAMING and BREAK, as in ERRORSRC."""
+        if not 0 <= byte <= 0xFF or not errors or errors & ~(PARITY | FRAMING | BREAK):
+            raise ValueError(f"character 0x{byte:x} with errors 0x{errors:x}")
+        for receiver in self.receivers:
+            if receiver.listens(self):
+                receiver.receive_broken(byte, errors)
+
+    def send_break(self) -> None:
+        """Hold the wire low for longer than a character takes."""
+        self.send_broken(0, FRAMING | BREAK)
 
     @property
     def pending(self) -> int:

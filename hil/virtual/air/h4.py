@@ -7,6 +7,7 @@ Error and looks for the octets of HCI_Reset (section 4).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from hil.virtual.air.component import Component
@@ -25,15 +26,21 @@ QUEUE_OCTETS = 2048
 """Octets waiting for the kit above which no more data is taken from the air, and no report queued."""
 
 
+Tap = Callable[[bytes, bool], None]
+"""Sees each H4 packet on its way, and whether the controller sent it."""
+
+
 class H4(Component):
     """The controller's end of the kit's HCI UART: a `UartFarEnd`, and the controller's host."""
 
-    FIXED: ClassVar[frozenset[str]] = frozenset({"_kernel", "_controller", "_line"})
+    FIXED: ClassVar[frozenset[str]] = frozenset({"_kernel", "_controller", "_line", "tap"})
 
     def __init__(self, kernel: Kernel, controller: Controller, line: UartLine) -> None:
         self._kernel = kernel
         self._controller = controller
         self._line = line
+        self.tap: Tap | None = None
+        """Called, inside the kernel, with each packet that goes over the UART."""
         self._buffer = bytearray()
         self._last = 0
         self._lost = False
@@ -59,6 +66,8 @@ class H4(Component):
         report = packet[0] == EVENT_PACKET and packet[1] == LE_META and packet[3] == LE_ADVERTISING_REPORT
         if report and not self._has_room():
             return  # reports may be lost, and are all that a kit that does not read could pile up
+        if self.tap is not None:
+            self.tap(packet, True)
         self._line.send(packet)
 
     # From the kit
@@ -82,19 +91,12 @@ class H4(Component):
                 continue
             packet = bytes(self._buffer[:length])
             del self._buffer[:length]
+            if self.tap is not None:
+                self.tap(packet, False)
             self._controller.on_hci(packet)
 
     def _packet_length(self) -> int | None:
-        """Octets of the packet at the front; None while its header is incomplete, 0 if it is no packet."""
-        buffer = self._buffer
-        if buffer[0] == COMMAND_PACKET:
-            return 4 + buffer[3] if len(buffer) >= 4 else None
-        if buffer[0] == ACL_PACKET:
-            if len(buffer) < 5:
-                return None
-            length = buffer[3] | buffer[4] << 8
-            return 5 + length if length <= ACL_OCTETS else 0
-        return 0
+        return packet_length(self._buffer)
 
     def _find_reset(self) -> int | None:
         """Drop everything before an HCI_Reset; its length once it is there, else None."""
@@ -105,3 +107,17 @@ class H4(Component):
         del self._buffer[:start]
         self._lost = False
         return len(HCI_RESET)
+
+
+def packet_length(buffer: bytes | bytearray) -> int | None:
+    """Octets of the host's packet at the front of a non-empty buffer; None while its header is incomplete, 0 if it
+    is none that a controller takes.
+    """
+    if buffer[0] == COMMAND_PACKET:
+        return 4 + buffer[3] if len(buffer) >= 4 else None
+    if buffer[0] == ACL_PACKET:
+        if len(buffer) < 5:
+            return None
+        length = buffer[3] | buffer[4] << 8
+        return 5 + length if length <= ACL_OCTETS else 0
+    return 0

@@ -102,6 +102,11 @@ class PowerSupply:
         """Send answers to `sink`, or nowhere with None; answers are whole lines that end in a line feed."""
         self._send = sink
 
+    @property
+    def busy(self) -> bool:
+        """A message is being executed, or waits to be."""
+        return self._executing is not None or bool(self._pending)
+
     def receive(self, data: bytes) -> None:
         """Take bytes from the host. A message ends at a line feed; carriage returns before it are ignored."""
         for byte in data:

@@ -69,6 +69,7 @@ static bool may_go_on(struct core *c, bool write) {
         c->replay = 0;
         c->replay_end = c->accesses;
         c->ticks -= TICKS_PER_INSTRUCTION;
+        c->instructions--;
         c->counted--;
         if (write)
             core_save_registers(c);

@@ -11,6 +11,11 @@
  */
 #include "core.h"
 
+static void advance(struct core *c, uint32_t instructions) {
+    c->instructions += instructions;
+    c->ticks += (uint64_t)instructions * TICKS_PER_INSTRUCTION;
+}
+
 static void ask_engine_to_stop(struct core *c) {
     c->stopped = 1;
     c->stop(c->engine);
@@ -66,7 +71,7 @@ static void __attribute__((noinline)) slow_block(struct core *c, const struct co
 EXPORT void core_on_block(void *engine, uint64_t address, uint32_t size, void *user) {
     struct core *c = user;
     (void)engine;
-    c->ticks += (uint64_t)(c->block_count - c->counted) * TICKS_PER_INSTRUCTION;
+    advance(c, c->block_count - c->counted);
     c->block_count = 0;
     c->counted = 0;
     const struct core_block *block = core_block(c, (uint32_t)address, size);
@@ -89,7 +94,7 @@ void core_synchronise(struct core *c) {
     c->address = pc;
     if (done <= c->counted)
         return;
-    c->ticks += (uint64_t)(done - c->counted) * TICKS_PER_INSTRUCTION;
+    advance(c, done - c->counted);
     c->counted = done;
     c->accesses = 0;
 }
@@ -111,7 +116,7 @@ void core_settle(struct core *c) {
         c->address = at;
     }
     if (done > c->counted)
-        c->ticks += (uint64_t)(done - c->counted) * TICKS_PER_INSTRUCTION;
+        advance(c, done - c->counted);
     c->block_count = 0;
     c->counted = 0;
 }
@@ -122,7 +127,7 @@ void core_settle(struct core *c) {
  * True: the instruction is in an IT block, where the engine does not stop. */
 static bool count_skipped(struct core *c, uint32_t address) {
     while (c->then_left && c->then_next != address) {
-        c->ticks += TICKS_PER_INSTRUCTION;
+        advance(c, 1);
         c->then_next += core_length(c, c->then_next);
         c->then_left--;
     }
@@ -199,7 +204,7 @@ EXPORT void core_on_instruction(void *engine, uint64_t at, uint32_t size, void *
     }
     c->stepped = 1;
     c->instructions_stepped++;
-    c->ticks += TICKS_PER_INSTRUCTION;
+    advance(c, 1);
 }
 
 EXPORT void core_on_interrupt(void *engine, uint32_t number, void *user) {

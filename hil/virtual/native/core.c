@@ -50,6 +50,13 @@ uint32_t core_get(struct core *c, int reg) {
     return value;
 }
 
+/* The registers that are not moved for a few plain instructions. */
+uint32_t core_get_special(struct core *c, int reg) {
+    uint32_t value = 0;
+    c->reg_read(c->special, reg, &value);
+    return value;
+}
+
 void core_set(struct core *c, int reg, uint32_t value) {
     c->reg_write(c->engine, reg, &value);
 }
@@ -150,6 +157,7 @@ static void move_registers(struct core *c, int which, bool all) {
     if (all) {
         move_special(c, from, to);
         move_float(c, from, to);
+        c->special = to;
     }
     move_plain(c, from, to);
     c->engine = to;
@@ -219,6 +227,8 @@ static void engine_error(struct core *c, int error) {
     case ENGINE_FETCH_UNMAPPED:
     case ENGINE_FETCH_PROTECTED:
         forbidden = never_execute(c->pc) || !(core_rights(c, c->mpu_view, c->pc) & MAY_EXECUTE);
+        if (!forbidden && core_open_code(c, c->pc))
+            return;
         core_fetch_fault(c, forbidden);
         break;
     default:

@@ -12,6 +12,7 @@
 #define HIL_CORE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #ifdef _WIN32
@@ -177,6 +178,7 @@ enum {
     PROT_READ = 1,
     PROT_WRITE = 2,
     PROT_EXEC = 4,
+    HOOK_REFUSED = 0x3F0, /* every kind of access that the engine does not make by itself */
     REG_D0 = 14,
 
     ACCESS_READ = 16,
@@ -225,9 +227,10 @@ struct core {
     uint64_t pending, enabled, active, lines, catch_mask;
     uint64_t nvm_operations, nvm_stop_at, nvm_start, nvm_end;
     uint64_t write_protect[4], read_protect[4]; /* one bit for each flash page */
-    uint64_t slices, taken, generation, instructions_stepped;
+    uint64_t slices, taken, generation, instructions, instructions_stepped;
 
-    void *engine; /* the one that holds the registers now */
+    void *engine;  /* the one that holds the registers now */
+    void *special; /* the one that holds masks, CONTROL and floating-point registers */
     void *engines[ENGINES];
     int (*reg_read)(void *, int, void *);
     int (*reg_write)(void *, int, const void *);
@@ -239,6 +242,8 @@ struct core {
     int (*protect)(void *, uint64_t, uint64_t, uint32_t);
     int (*unmap)(void *, uint64_t, uint64_t);
     int (*map_memory)(void *, uint64_t, uint64_t, uint32_t, void *);
+    int (*add_hook)(void *, size_t *, int, void *, void *, uint64_t, uint64_t, ...);
+    int (*delete_hook)(void *, size_t);
     int (*map_bus)(void *, uint64_t, uint64_t, void *, void *, void *, void *);
     uint32_t (*bus_read)(uint32_t, uint32_t);
     void (*bus_write)(uint32_t, uint32_t, uint32_t);
@@ -283,10 +288,11 @@ enum {
 };
 struct core_tables {
     struct core_block block[BLOCKS];
-    uint32_t generation[FLASH_PAGES]; /* of the code in the page */
-    uint8_t code[PAGES];              /* an engine holds translated code of the page */
-    uint8_t changed[PAGES];           /* its rights are to be looked at again */
-    uint8_t rights[ENGINES][PAGES];   /* what the engine lets through without asking */
+    uint32_t generation[FLASH_PAGES];          /* of the code in the page */
+    uint8_t code[PAGES];                       /* an engine holds translated code of the page */
+    uint8_t changed[PAGES];                    /* its rights are to be looked at again */
+    size_t hook[ENGINES][PAGES - FLASH_PAGES]; /* by which the engine asks about a page of RAM */
+    uint8_t rights[ENGINES][PAGES];            /* what the engine lets through without asking */
 };
 
 /* thumb.c */
@@ -307,6 +313,8 @@ void core_begin_exact(struct core *c, uint32_t from, uint32_t to);
 
 /* access.c */
 uint64_t core_on_bus_read(void *engine, uint64_t offset, uint32_t size, void *user);
+bool core_on_bad_access(void *engine, int type, uint64_t address, int size, int64_t value,
+                        void *user);
 void core_on_bus_write(void *engine, uint64_t offset, uint32_t size, uint64_t value, void *user);
 void core_save_registers(struct core *c);
 void core_restore_registers(struct core *c);
@@ -318,6 +326,7 @@ uint32_t core_view(struct core *c);
 void core_apply_rights(struct core *c);
 void core_mark_code(struct core *c, uint32_t address, uint32_t length);
 int core_page(uint32_t address);
+bool core_open_code(struct core *c, uint32_t address);
 
 /* exceptions.c */
 void core_dispatch(struct core *c);
@@ -337,6 +346,7 @@ bool core_preserve_float(struct core *c);
 
 /* core.c */
 uint32_t core_get(struct core *c, int reg);
+uint32_t core_get_special(struct core *c, int reg);
 void core_set(struct core *c, int reg, uint32_t value);
 uint8_t *core_memory(const struct core *c, uint32_t address, uint32_t length);
 void core_flush(struct core *c, uint64_t begin, uint64_t end);

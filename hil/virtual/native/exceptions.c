@@ -27,12 +27,12 @@ static int active_priority(const struct core *c) {
 /* Execution priority (B1.5.4); WFI wakes up as if PRIMASK were clear. */
 static int execution_priority(struct core *c, bool with_primask) {
     int priority = active_priority(c);
-    uint32_t base = core_get(c, REG_BASEPRI) & 0xFF;
+    uint32_t base = core_get_special(c, REG_BASEPRI) & 0xFF;
     if (base && (int)(base & c->group_mask) < priority)
         priority = (int)(base & c->group_mask);
-    if (with_primask && (core_get(c, REG_PRIMASK) & 1) && priority > 0)
+    if (with_primask && (core_get_special(c, REG_PRIMASK) & 1) && priority > 0)
         priority = 0;
-    if ((core_get(c, REG_FAULTMASK) & 1) && priority > -1)
+    if ((core_get_special(c, REG_FAULTMASK) & 1) && priority > -1)
         priority = -1;
     return priority;
 }
@@ -56,12 +56,12 @@ static uint32_t best_pending(const struct core *c) {
 
 /* Thread mode may have given its privilege away (CONTROL.nPRIV, B1.3.1). */
 bool core_privileged(struct core *c) {
-    return (core_get(c, REG_IPSR) & 0x1FF) || !(core_get(c, REG_CONTROL) & 1);
+    return (core_get_special(c, REG_IPSR) & 0x1FF) || !(core_get_special(c, REG_CONTROL) & 1);
 }
 
 /* Priorities -1 and -2: HardFault, NMI, and FAULTMASK set. */
 bool core_negative_priority(struct core *c) {
-    return (c->active & (bit(NMI) | bit(HARD_FAULT))) || (core_get(c, REG_FAULTMASK) & 1);
+    return (c->active & (bit(NMI) | bit(HARD_FAULT))) || (core_get_special(c, REG_FAULTMASK) & 1);
 }
 
 bool core_would_preempt(struct core *c) {
@@ -85,6 +85,13 @@ EXPORT void core_pend(struct core *c, uint32_t n) {
     if (!(c->pending & bit(n)) && (c->scr & SCR_SEVONPEND))
         c->event = 1;
     c->pending |= bit(n);
+    if (c->inside && !core_would_preempt(c)) { /* held back: until a return, or a change of mask */
+        c->poll = 1;
+        c->traps |= HAS_MASK_CHANGE;
+        c->mask_touched = 1; /* perhaps at the end of this very block */
+        c->limit = 0;
+        return;
+    }
     c->attention = 1;
     c->limit = 0;
 }

@@ -101,7 +101,10 @@ static uint32_t page_rights(const struct core *c, uint32_t page) {
             rights = (rights & here & (MAY_READ | MAY_WRITE)) | ((rights | here) & MAY_EXECUTE);
         }
     }
-    if (page < FLASH_PAGES) {
+    if (page >= FLASH_PAGES) {
+        if (!c->tables->code[page])
+            rights &= ~(uint32_t)MAY_EXECUTE; /* until it is tried: see core_open_code */
+    } else {
         rights &= ~(uint32_t)MAY_WRITE; /* stores there program: see access.c */
         uint32_t whole = address / FLASH_PAGE;
         if (c->read_protect[whole / 64] >> (whole % 64) & 1)
@@ -110,10 +113,25 @@ static uint32_t page_rights(const struct core *c, uint32_t page) {
     return rights;
 }
 
+/* Let the engine ask about a page of RAM, or no longer: where it might, stores are slow. */
+static void ask_about(struct core *c, uint32_t which, uint32_t page, bool ask) {
+    uint64_t address = page_address(page);
+    size_t *hook = &c->tables->hook[which][page - FLASH_PAGES];
+    if (ask && !*hook)
+        c->add_hook(c->engines[which], hook, HOOK_REFUSED, (void *)core_on_bad_access, c, address,
+                    address + PAGE - 1);
+    if (!ask && *hook) {
+        c->delete_hook(c->engines[which], *hook);
+        *hook = 0;
+    }
+}
+
 static void set_page(struct core *c, uint32_t which, uint32_t page, uint32_t rights) {
     void *engine = c->engines[which];
     uint32_t address = page_address(page);
     uint32_t before = c->tables->rights[which][page];
+    if (page >= FLASH_PAGES)
+        ask_about(c, which, page, (rights & (MAY_READ | MAY_WRITE)) != (MAY_READ | MAY_WRITE));
     c->tables->rights[which][page] = (uint8_t)rights;
     if (before & ~rights & MAY_EXECUTE)
         c->control(engine, ENGINE_REMOVE_CACHE, (uint64_t)address, (uint64_t)address + PAGE);
@@ -156,6 +174,20 @@ void core_apply_rights(struct core *c) {
     }
 }
 
+/* Code is about to be executed from RAM. Pages of RAM cannot be executed from until then, since the
+ * engine looks at every store to a page that can. False: it was open already. */
+bool core_open_code(struct core *c, uint32_t address) {
+    bool opened = false;
+    for (uint32_t at = address; at <= address + 2; at += 2) {
+        int page = core_page(at);
+        if (page < (int)FLASH_PAGES || c->tables->code[page])
+            continue;
+        core_mark_code(c, at, 2);
+        opened = true;
+    }
+    return opened;
+}
+
 /* Remember that there is translated code of these bytes. */
 void core_mark_code(struct core *c, uint32_t address, uint32_t length) {
     int first = core_page(address), last = core_page(address + length - 1);
@@ -189,7 +221,7 @@ EXPORT void core_pages_changed(struct core *c, uint32_t address, uint64_t length
 /* The engines as they are made: all memory open, flash to be read only. */
 EXPORT void core_begin(struct core *c) {
     for (uint32_t which = 0; which < ENGINES; which++) {
-        memset(c->tables->rights[which], MAY_ALL, PAGES);
+        memset(c->tables->rights[which], MAY_READ | MAY_WRITE, PAGES);
         memset(c->tables->rights[which], MAY_READ | MAY_EXECUTE, FLASH_PAGES);
     }
 }

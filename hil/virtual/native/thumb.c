@@ -61,16 +61,16 @@ static uint32_t wide_flags(uint32_t first, uint32_t second) {
         uint32_t number = second >> 8 & 0xF;
         return HAS_SYSTEM | (number == 10 || number == 11 ? HAS_FLOAT : 0u);
     }
+    if (first == 0xF3AF && second == 0x8004)
+        return HAS_SYSTEM | HAS_SEND_EVENT;
+    if (first == 0xF3BF && (second & 0xFFF0) == 0x8F20)
+        return HAS_SYSTEM | HAS_EXCLUSIVE;                           /* CLREX */
     if ((first & 0xFFE0) == 0xF380 && (second & 0xD000) == 0x8000) { /* MSR */
-        if ((first & 0xFFF0) == 0xF3A0 && second == 0x8004)
-            return HAS_SYSTEM | HAS_SEND_EVENT;
-        if (first == 0xF3BF && (second & 0xFFF0) == 0x8F20)
-            return HAS_SYSTEM | HAS_EXCLUSIVE; /* CLREX */
         uint32_t special = second & 0xFF;
         uint32_t mode = special == 19 || special == 20 ? HAS_MODE_CHANGE : 0u;
         return HAS_SYSTEM | mode | (special >= 16 && special <= 19 ? HAS_MASK_CHANGE : 0u);
     }
-    if ((first & 0xFF80) == 0xF380 && (second & 0xD000) == 0x8000) /* MRS */
+    if ((first & 0xFF80) == 0xF380 && (second & 0xD000) == 0x8000) /* MRS, barriers, hints */
         return HAS_SYSTEM;
     if ((first & 0xFFD0) == 0xFB90 && (second & 0xF0) == 0xF0)
         return HAS_DIVIDE;

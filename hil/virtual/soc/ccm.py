@@ -25,6 +25,8 @@ ENCRYPTION, DECRYPTION = 0, 1
 HEAD = 3
 MIC = 4
 DEFAULT_PAYLOAD = 27
+LONGEST_PAYLOAD = 251
+"""With its MIC it just fits LENGTH."""
 SIGNED_HEADER = 0xE3
 """HEADER bits under the MIC: not NESN, SN and MD."""
 KEY_STREAM = 50 * TICKS_PER_US
@@ -79,7 +81,7 @@ class Ccm(Peripheral):
     def _longest(self) -> int:
         """Bytes of payload that there is a key-stream for."""
         extended = self.values[self.MODE] >> 24 & 1
-        return self.values[self.MAXPACKETSIZE] if extended else DEFAULT_PAYLOAD
+        return min(self.values[self.MAXPACKETSIZE], LONGEST_PAYLOAD) if extended else DEFAULT_PAYLOAD
 
     def _write_enable(self, value: int) -> None:
         self.values[self.ENABLE] = value & 3

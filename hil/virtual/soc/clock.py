@@ -17,6 +17,9 @@ from hil.virtual.soc.bus import Bus
 from hil.virtual.soc.peripheral import InterruptLines, Peripheral, ResetCause
 
 HFXO_START = 360 * TICKS_PER_US
+"""With the debounce time that HFXODEBOUNCE has from reset on: assumed."""
+DEBOUNCE = 16 * TICKS_PER_US
+DEBOUNCE_RESET = 0x10
 LFRC_START = 600 * TICKS_PER_US
 LFXO_START = 250 * TICKS_PER_MS
 CALIBRATION = 16 * TICKS_PER_MS
@@ -29,7 +32,10 @@ RUNNING = 1 << 16
 class Clock(Peripheral):
     """``lfclk_running`` says whether RTCs count; ``on_lfclk`` are called when it changes, before it does."""
 
-    STATE = ("hfxo", "lfclk_source", "lfclk_running", "_hfxo_event", "_lfclk_event", "_other_event")
+    STATE = (
+        *("hfxo", "lfclk_source", "lfclk_running"),
+        *("_hfxo_event", "_lfclk_event", "_calibration", "_calibration_timer"),
+    )
 
     def __init__(self, kernel: Kernel, bus: Bus, lines: InterruptLines) -> None:
         super().__init__("CLOCK", 0x4000_0000, 0, kernel, bus, lines)
@@ -39,7 +45,8 @@ class Clock(Peripheral):
         self.on_lfclk: list[Callable[[], None]] = []
         self._hfxo_event: Event | None = None
         self._lfclk_event: Event | None = None
-        self._other_event: Event | None = None
+        self._calibration: Event | None = None
+        self._calibration_timer: Event | None = None
         self.task(0x000, self._start_hfxo)
         self.task(0x004, self._stop_hfxo)
         self.task(0x008, self._start_lfclk)
@@ -59,13 +66,13 @@ class Clock(Peripheral):
         self.register(0x418, read=self._lfclkstat, read_only=True)
         self.LFCLKSRCCOPY = self.register(0x41C, read_only=True)
         self.LFCLKSRC = self.register(0x518, mask=0x0003_0003)
-        self.register(0x528, reset=0x10, mask=0xFF)  # HFXODEBOUNCE
+        self.HFXODEBOUNCE = self.register(0x528, reset=DEBOUNCE_RESET, mask=0xFF)
         self.CTIV = self.register(0x538, mask=0x7F)
         self.register(0x55C, mask=0x0003_0003)  # TRACECONFIG
-        self.register(0x5B4, mask=3)  # LFRCMODE
+        self.LFRCMODE = self.register(0x5B4, write=self._write_lfrc_mode)
 
     def on_reset(self, cause: ResetCause) -> None:
-        for event in (self._hfxo_event, self._lfclk_event, self._other_event):
+        for event in (self._hfxo_event, self._lfclk_event, self._calibration, self._calibration_timer):
             self.kernel.cancel(event)
         self.hfxo = False
         self._run_lfclk(False, LFRC)
@@ -73,7 +80,8 @@ class Clock(Peripheral):
     def _start_hfxo(self) -> None:
         self.values[self.HFCLKRUN] = 1
         self.kernel.cancel(self._hfxo_event)
-        self._hfxo_event = self.kernel.after(1 if self.hfxo else HFXO_START, self._hfxo_started)
+        debounce = (max(1, self.values[self.HFXODEBOUNCE]) - DEBOUNCE_RESET) * DEBOUNCE
+        self._hfxo_event = self.kernel.after(1 if self.hfxo else HFXO_START + debounce, self._hfxo_started)
 
     def _hfxo_started(self) -> None:
         self.hfxo = True
@@ -124,16 +132,22 @@ class Clock(Peripheral):
     def _lfclkstat(self) -> int:
         return (RUNNING | self.lfclk_source) if self.lfclk_running else self.lfclk_source
 
+    def _write_lfrc_mode(self, value: int) -> None:
+        """MODE, the ultra-low power mode of LFRC; STATUS, that it is in it, follows at once."""
+        self.values[self.LFRCMODE] = (value & 1) * 0x1_0001
+
     def _calibrate(self) -> None:
-        self._other_event = self.kernel.after(CALIBRATION, self.fire, self.DONE)
+        """CAL: LFRC against HFXO; what there is to calibrate is not modelled, LFRC is exact."""
+        self.kernel.cancel(self._calibration)
+        self._calibration = self.kernel.after(CALIBRATION, self.fire, self.DONE)
 
     def _start_calibration_timer(self) -> None:
         self.fire(self.CTSTARTED)
-        self.kernel.cancel(self._other_event)
-        self._other_event = self.kernel.after(
+        self.kernel.cancel(self._calibration_timer)
+        self._calibration_timer = self.kernel.after(
             self.values[self.CTIV] * CALIBRATION_TIMER_STEP, self.fire, self.CTTO
         )
 
     def _stop_calibration_timer(self) -> None:
-        self.kernel.cancel(self._other_event)
+        self.kernel.cancel(self._calibration_timer)
         self.fire(self.CTSTOPPED)

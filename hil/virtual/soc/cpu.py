@@ -341,6 +341,16 @@ class Cpu:
     def exceptions_taken(self) -> int:
         return int(self._core.taken)
 
+    @property
+    def instructions(self) -> int:
+        """Instructions executed since it was made, with those that an IT block skipped."""
+        return int(self._core.instructions)
+
+    @property
+    def slices(self) -> int:
+        """How often an engine was started for them."""
+        return int(self._core.slices)
+
     # -- debug state -------------------------------------------------------------------------------
 
     @property
@@ -476,8 +486,9 @@ class Cpu:
         flash, ram, uicr, ficr = map(
             native.buffer_address, (memory.flash, memory.ram, memory.uicr, memory.ficr)
         )
-        engine.mem_map_ptr(RAM_BASE, RAM_SIZE, unicorn.UC_PROT_ALL, ram)
-        engine.mem_map_ptr(CODE_RAM_BASE, RAM_SIZE, unicorn.UC_PROT_ALL, ram)
+        # RAM can be executed from once that is tried: the engine looks at every store to pages that can.
+        for base in (RAM_BASE, CODE_RAM_BASE):
+            engine.mem_map_ptr(base, RAM_SIZE, unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE, ram)
         # Mapped writable, then protected: Unicorn then drops a store and asks the hook instead.
         for base, size, at in (
             (FLASH_BASE, FLASH_SIZE, flash),
@@ -504,6 +515,8 @@ class Cpu:
             ("protect", "uc_mem_protect"),
             ("unmap", "uc_mem_unmap"),
             ("map_memory", "uc_mem_map_ptr"),
+            ("add_hook", "uc_hook_add"),
+            ("delete_hook", "uc_hook_del"),
             ("map_bus", "uc_mmio_map"),
         ):
             setattr(core, field, native.function_address(getattr(uclib, name)))
@@ -518,10 +531,12 @@ class Cpu:
             core.engines[which] = _handle(engine)
             self._map_bus(engine)
             self._hook(engine, unicorn.UC_HOOK_INTR, library.core_on_interrupt)
-            self._hook(engine, unicorn.UC_HOOK_MEM_INVALID, library.core_on_bad_access)
+            # RAM is left out: where the engine might ask, each store is slow (see ask_about in mpu.c).
+            for first, last in ((0, RAM_BASE - 1), (RAM_BASE + RAM_SIZE, 0xFFFF_FFFF)):
+                self._hook(engine, unicorn.UC_HOOK_MEM_INVALID, library.core_on_bad_access, first, last)
         self._hook(self._engine, unicorn.UC_HOOK_BLOCK, library.core_on_block)
         self._hook(self._stepper, unicorn.UC_HOOK_CODE, library.core_on_instruction)
-        core.engine = core.engines[native.BLOCKWISE]
+        core.engine = core.special = core.engines[native.BLOCKWISE]
 
     def _map_bus(self, engine: Uc) -> None:
         """The bus is mapped, and then protected: the engine asks before each access where the program is."""
@@ -538,8 +553,8 @@ class Cpu:
         self._keep.append(latch)
         self._core.latch[index] = ctypes.addressof(latch)
 
-    def _hook(self, engine: Uc, kind: int, function: Any) -> int:
-        """Install a native hook for all addresses; the core is its user data."""
+    def _hook(self, engine: Uc, kind: int, function: Any, first: int = 1, last: int = 0) -> int:
+        """Install a native hook for addresses `first` to `last`, or for all; the core is its user data."""
         hook = ctypes.c_size_t()
         status = uclib.uc_hook_add(
             engine._uch,
@@ -547,8 +562,8 @@ class Cpu:
             kind,
             ctypes.c_void_p(native.function_address(function)),
             ctypes.c_void_p(self._at),
-            ctypes.c_uint64(1),
-            ctypes.c_uint64(0),
+            ctypes.c_uint64(first),
+            ctypes.c_uint64(last),
         )
         self._check(status, "install a hook")
         return int(hook.value)

@@ -28,8 +28,6 @@ from hil.virtual.soc.peripheral import ResetCause
 if TYPE_CHECKING:
     from hil.virtual.soc.nrf52840 import Soc
 
-FIRST_OUTSIDE_MEMORY = 0x4000_0000
-
 
 class DebugAccess:
     """One chip's AHB-AP and CTRL-AP, below the debug port."""
@@ -75,9 +73,8 @@ class DebugAccess:
 
     def bus_read(self, address: int, size: int) -> int:
         """1, 2 or 4 bytes from the system bus as a debugger sees it; raises TargetBusError."""
-        if address >= FIRST_OUTSIDE_MEMORY:
+        if _on_bus(address):
             try:
-                _check_bus(address, write=False)
                 return self._soc.bus.read(address, size)
             except BusFault as fault:
                 raise TargetBusError(str(fault)) from None
@@ -88,8 +85,7 @@ class DebugAccess:
         TargetBusError.
         """
         try:
-            if address >= FIRST_OUTSIDE_MEMORY:
-                _check_bus(address, write=True)
+            if _on_bus(address):
                 self._soc.bus.write(address, size, value)
             elif address < FLASH_SIZE or UICR_BASE <= address < UICR_BASE + UICR_SIZE:
                 self._program(address, size, value)
@@ -101,7 +97,7 @@ class DebugAccess:
 
     def bus_read_block(self, address: int, words: int) -> Sequence[int]:
         """That many aligned words; raises TargetBusError."""
-        if address >= FIRST_OUTSIDE_MEMORY:
+        if _on_bus(address):
             return [self.bus_read(address + 4 * index, 4) for index in range(words)]
         data = self._read_memory(address, 4 * words)
         return memoryview(data).cast("I").tolist()
@@ -174,9 +170,9 @@ class DebugAccess:
         soc.cpu.nvm.begin(Kind.WRITE.value, address, now, now + WORD_WRITE, old=old, new=new)
         if self.powered:
             soc.memory.write(address, new)
+            soc.cpu.nvm.counts.written(address)
 
 
-def _check_bus(address: int, write: bool) -> None:
-    """Outside the memories and the peripheral ranges nothing answers: the bus makes it an error."""
-    if not any(base <= address < base + size for base, size in BUS_RANGES):
-        raise BusFault(address, write)
+def _on_bus(address: int) -> bool:
+    """Whether peripherals answer there. Where neither they nor a memory do, the bus makes it an error."""
+    return any(base <= address < base + size for base, size in BUS_RANGES)

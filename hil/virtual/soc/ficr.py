@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from random import Random
 
 from hil.errors import InputError
+from hil.virtual.soc.temp import ENDS, OFFSETS, SLOPES
 
 SIZE = 0x1000
 
@@ -68,13 +69,14 @@ def content(chip: Revision, random: Random) -> bytes:
         0x110: 0x400,  # FLASH, KiB
         0x130: 8,
         0x134: chip.mdk_code,
+        0x450: 0xFFFF_FF5F,  # NFC.TAGHEADER0: the manufacturer
         0x350: 0xBB42319F,  # PRODTEST: done
         0x354: 0xBB42319F,
         0x358: 0xBB42319F,
     }
-    # Linearisation of TEMP: slopes, offsets and segment ends. Assumed, no source found: each chip has its own.
-    slopes_to_ends = (0x320, 0x343, 0x35D, 0x400, 0x452, 0x37B, 0x3FCC, 0x3F98, 0x3F98, 0x12, 0x4D, 0x3E10)
-    for index, value in enumerate((*slopes_to_ends, 0xE2, 0x00, 0x14, 0x19, 0x50)):
+    # Linearisation of TEMP: slopes, offsets and segment ends. On the chip each has its own; here they are the reset
+    # values of TEMP's registers.
+    for index, value in enumerate((*SLOPES, *OFFSETS, *ENDS)):
         words[0x404 + 4 * index] = value
     for offset in (0x060, 0x064, *range(0x080, 0x0A0, 4), 0x0A4, 0x0A8):  # DEVICEID, ER, IR, DEVICEADDR
         words[offset] = random.getrandbits(32)

@@ -22,7 +22,7 @@ class Gpio(Peripheral):
     DETECT rises.
     """
 
-    STATE = ("_out", "_dir", "_latch", "_driven", "_detect")
+    STATE = ("_out", "_dir", "_latch", "_driven", "_detect", "_taken")
 
     def __init__(self, port: int, pins: int, kernel: Kernel, bus: Bus, lines: InterruptLines) -> None:
         # P1 shares the page of P0: its registers follow at 0x300.
@@ -37,6 +37,8 @@ class Gpio(Peripheral):
         self._latch = 0
         self._detect = False
         self._driven: dict[int, bool] = {}
+        self._taken: dict[int, bool] = {}
+        """Levels of the pins that GPIOTE drives: OUT and DIR do not count for these."""
         register = bus.register
         register(self.base + 0x504, lambda: self._out, self.write_out)
         register(self.base + 0x508, lambda: self._out, lambda value: self.write_out(self._out | value))
@@ -46,7 +48,7 @@ class Gpio(Peripheral):
         register(self.base + 0x518, lambda: self._dir, lambda value: self._write_dir(self._dir | value))
         register(self.base + 0x51C, lambda: self._dir, lambda value: self._write_dir(self._dir & ~value))
         register(self.base + 0x520, lambda: self._latch, self._clear_latch)
-        self.DETECTMODE = self.register(0x524, mask=1)
+        self.DETECTMODE = self.register(0x524, write=self._write_detect_mode)
         self.PIN_CNF = [
             self.register(PIN_CNF + 4 * n, reset=PIN_CNF_RESET, write=partial(self._write_pin_cnf, n))
             for n in range(pins)
@@ -62,6 +64,8 @@ class Gpio(Peripheral):
 
     def level(self, pin: int) -> bool:
         """Level of the pin as a probe on it would see; a floating pin is low."""
+        if pin in self._taken:
+            return self._taken[pin]
         if self._dir >> pin & 1:
             return bool(self._out >> pin & 1)
         if pin in self._driven:
@@ -73,17 +77,32 @@ class Gpio(Peripheral):
         self._out = value & self._mask
         self._moved_all(changed & self._dir)
 
-    def set_pin(self, pin: int, level: bool) -> None:
-        """Drive an output from GPIOTE."""
-        self.write_out(self._out | 1 << pin if level else self._out & ~(1 << pin))
+    def is_output(self, pin: int) -> bool:
+        """Whether the chip drives the pin."""
+        return pin in self._taken or bool(self._dir >> pin & 1)
+
+    def take(self, pin: int, level: bool | None) -> None:
+        """GPIOTE drives the pin to ``level``; None gives it back to OUT and DIR."""
+        if level is None:
+            if self._taken.pop(pin, None) is not None:
+                self._moved(pin)
+        elif self._taken.get(pin) is not level:
+            self._taken[pin] = level
+            self._moved(pin)
 
     def reset(self, cause: ResetCause) -> None:
-        # Pins hold through System OFF and the reset that ends it.
+        # Pins hold through System OFF and the reset that ends it, those of GPIOTE as if they were the port's.
         if cause is not ResetCause.SYSTEM_OFF:
             super().reset(cause)
+            return
+        for pin, level in self._taken.items():
+            self._dir |= 1 << pin
+            self._out = self._out | 1 << pin if level else self._out & ~(1 << pin)
+        self._taken = {}
 
     def on_reset(self, cause: ResetCause) -> None:
-        changed = self._dir
+        changed = self._dir | sum(1 << pin for pin in self._taken)
+        self._taken = {}
         self._out = self._dir = self._latch = 0
         self._detect = False
         self._moved_all(changed)
@@ -107,10 +126,16 @@ class Gpio(Peripheral):
         self._dir = self._dir & ~(1 << pin) | (value & 1) << pin
         self._moved(pin)
 
+    def _write_detect_mode(self, value: int) -> None:
+        self.values[self.DETECTMODE] = value & 1
+        self._update_detect()
+
     def _clear_latch(self, value: int) -> None:
         self._latch &= ~value
         for pin in range(self.pins):
             self._sense(pin)
+        if self.values[self.DETECTMODE] and value:
+            self._detect = False  # LDETECT goes low for a moment, and high again if LATCH still has a bit
         self._update_detect()
 
     def _moved_all(self, pins: int) -> None:

@@ -1,4 +1,9 @@
-"""GPIOTE: pins as events and tasks (nRF52840 Product Specification, GPIOTE)."""
+"""GPIOTE: pins as events and tasks (nRF52840 Product Specification, GPIOTE).
+
+A pin in task mode is GPIOTE's: its level starts at OUTINIT, and OUT and DIR of the port do not reach it until the
+channel lets go of it. Assumed, no source found: a CONFIG written again in task mode, for the same pin, leaves its
+level alone.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +13,11 @@ from functools import partial
 from hil.virtual.kernel import Kernel
 from hil.virtual.soc.bus import Bus
 from hil.virtual.soc.gpio import Gpio
-from hil.virtual.soc.peripheral import InterruptLines, Peripheral
+from hil.virtual.soc.peripheral import InterruptLines, Peripheral, ResetCause
 
 CHANNELS = 8
+PIN = 0x3F00
+"""CONFIG.PSEL and PORT."""
 EVENT_MODE, TASK_MODE = 1, 3
 LOW_TO_HIGH, HIGH_TO_LOW, TOGGLE = 1, 2, 3
 
@@ -39,14 +46,20 @@ class Gpiote(Peripheral):
     def _detected(self) -> None:
         self.fire(self.PORT)
 
+    def on_reset(self, cause: ResetCause) -> None:
+        self._levels = {}
+
     def _configure(self, channel: int, value: int) -> None:
+        before = self.values[self.CONFIG[channel]]
+        if before & 3 == TASK_MODE:
+            port, pin = self._pin(channel)
+            if value & 3 != TASK_MODE or (before ^ value) & PIN:
+                port.take(pin, None)
         self.values[self.CONFIG[channel]] = value & 0x0013_3F03
         port, pin = self._pin(channel)
+        if value & 3 == TASK_MODE and (before & 3 != TASK_MODE or (before ^ value) & PIN):
+            port.take(pin, bool(value >> 20 & 1))
         self._levels[channel] = port.level(pin)
-        if value & 3 == TASK_MODE:
-            port.values[port.PIN_CNF[pin]] |= 1
-            port.bus.write(port.base + 0x518, 4, 1 << pin)
-            port.set_pin(pin, bool(value >> 20 & 1))
 
     def _pin(self, channel: int) -> tuple[Gpio, int]:
         config = self.values[self.CONFIG[channel]]
@@ -75,4 +88,4 @@ class Gpiote(Peripheral):
     def _drive(self, channel: int, level: bool) -> None:
         if self.values[self.CONFIG[channel]] & 3 == TASK_MODE:
             port, pin = self._pin(channel)
-            port.set_pin(pin, level)
+            port.take(pin, level)

@@ -176,7 +176,8 @@ class Mx25r64:
 
     def program(self, opcode: int, address: int, data: bytes) -> None:
         """A page program command; it wraps within the page of 256 bytes."""
-        if self._deaf or not self._write_enabled or (opcode in QUAD and not self._status & QE):
+        wired = opcode in PROGRAMS and (opcode not in QUAD or self._status & QE)
+        if not wired or self._deaf or self.busy_for or not self._write_enabled:
             return
         page = address % SIZE // PAGE * PAGE
         content = bytearray(self.read(page, PAGE))

@@ -57,6 +57,7 @@ from hil.virtual.soc.uarte import Uarte
 from hil.virtual.soc.uicr import Uicr
 from hil.virtual.soc.undocumented import Undocumented
 from hil.virtual.soc.wdt import Wdt
+from hil.virtual.soc.xip import Xip
 from hil.virtual.uart import UartLine
 
 __all__ = ["ResetCause", "Soc"]
@@ -156,6 +157,7 @@ class Soc:
         self._build_aes(dma)
         self.egus = [self._add(Egu(index, *common)) for index in range(6)]
         self.qspi = self._add(Qspi(self.external_flash, dma, *common))
+        Xip(self.qspi, bus)
         self._add(Undocumented(*common))
         instances.name_all(bus)
 

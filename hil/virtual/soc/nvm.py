@@ -7,11 +7,12 @@ protected pages, 41 us a word.
 from __future__ import annotations
 
 import enum
+import mmap
 from collections.abc import Callable
 from typing import NamedTuple
 
 from hil.virtual.native import core as native
-from hil.virtual.soc.memory import FLASH_PAGE, FLASH_SIZE
+from hil.virtual.soc.memory import FLASH_PAGE, FLASH_SIZE, UICR_BASE, UICR_SIZE
 
 PAGES = FLASH_SIZE // FLASH_PAGE
 NEVER = (1 << 64) - 1
@@ -40,8 +41,56 @@ class WriteMode(enum.IntEnum):
     """Stops the CPU for good: anomaly 242. Only a reset gets it back."""
 
 
+WRITES_BETWEEN_ERASES = 2
+"""nWRITE: how often a word may be written (nRF52840 Product Specification, NVMC, Electrical specification)."""
+WORDS = (FLASH_SIZE + UICR_SIZE) // 4
+
+
 def _ignore() -> None:
     """Nobody asked to be told."""
+
+
+def _ignore_address(address: int) -> None:
+    """Nobody asked to be told."""
+
+
+class WriteCounts:
+    """How often each word of flash and UICR was written since its erase, a byte each, up to 255.
+
+    Cells are as good as ever in the model, whatever the count: ``on_excess`` is only told the address of a write that
+    the chip does not promise to work.
+    """
+
+    def __init__(self) -> None:
+        self._map = mmap.mmap(-1, WORDS)
+        self.counts = memoryview(self._map)
+        """Flash words first, then those of UICR; the view keeps its address for life, for native code."""
+        self.on_excess: Callable[[int], None] = _ignore_address
+
+    def written(self, address: int) -> None:
+        """A word was written."""
+        index = _word(address)
+        count = min(255, self.counts[index] + 1)
+        self.counts[index] = count
+        if count > WRITES_BETWEEN_ERASES:
+            self.on_excess(address)
+
+    def erased(self, address: int, size: int) -> None:
+        """Whole words were erased; an address outside of flash and UICR is nobody's."""
+        if size:
+            first = _word(address)
+            self.counts[first : first + size // 4] = bytes(size // 4)
+
+    def save(self) -> object:
+        return bytes(self.counts)
+
+    def restore(self, state: object) -> None:
+        assert isinstance(state, bytes)
+        self.counts[:] = state
+
+
+def _word(address: int) -> int:
+    return (address if address < FLASH_SIZE else FLASH_SIZE + address - UICR_BASE) // 4
 
 
 class Nvm:
@@ -55,6 +104,7 @@ class Nvm:
         self._protect_reads = protect_reads
         self._erase: Operation | None = None
         self._read_protect = 0
+        self.counts = WriteCounts()
         self.on_stop: Callable[[], None] = _ignore
         """Called in front of the operation chosen by `stop_at`; set it to `soc.nvm_operations`."""
         self.stop_at(None)
@@ -142,11 +192,12 @@ class Nvm:
         self.read_protect_pages = 0
 
     def save(self) -> object:
-        return self._erase, self._read_protect
+        return self._erase, self._read_protect, self.counts.save()
 
     def restore(self, state: object) -> None:
         assert isinstance(state, tuple)
-        self._erase, self.read_protect_pages = state
+        self._erase, self.read_protect_pages, counts = state
+        self.counts.restore(counts)
 
 
 def _check(pages: int) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hil.virtual.kernel import TICKS_PER_MS, TICKS_PER_US
 from hil.virtual.soc.memory import FLASH_SIZE
-from hil.virtual.soc.nvm import WriteMode
+from hil.virtual.soc.nvm import WRITES_BETWEEN_ERASES, WriteMode
 from hil.virtual.soc.nvmc import Kind, PofMode
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class NvmOperations:
         self._duration = WORD_WRITE
         self.hook: Callable[[int], None] | None = None
         soc.cpu.nvm.on_stop = self.about_to_begin
+        soc.cpu.nvm.counts.on_excess = self._written_too_often
 
     def about_to_begin(self) -> None:
         """The chosen NVM operation is about to begin."""
@@ -73,6 +74,16 @@ class NvmOperations:
 
     def nvm_replace(self, address: int, data: bytes) -> None:
         self._soc.memory.write(address, data)
+
+    def nvm_erased(self, address: int, size: int) -> None:
+        self._soc.cpu.nvm.counts.erased(address, size)
+
+    def _written_too_often(self, address: int) -> None:
+        self._soc.bus.note(
+            address,
+            "write past nWRITE",
+            f"flash word written more than {WRITES_BETWEEN_ERASES} times since its erase",
+        )
 
     def nvm_write_enable(self, enabled: bool) -> None:
         self._soc.cpu.nvm.write_enable = enabled

@@ -2,8 +2,8 @@
 
 Words are programmed by plain stores, which the CPU core carries out itself; this file holds the registers, the
 erase operations, and what power failure does to either. Only whole aligned words can be stored: less is a
-fault. Code in flash stalls during an operation. A word may be written twice (nWRITE) between erases; the third
-time is not noticed here.
+fault. Code in flash stalls during an operation. A word may be written twice (nWRITE) between erases; from the
+third time on it is logged and counted like an access that is not modelled, and takes effect all the same.
 
 With POFCON on and VDD below its threshold operations are prevented. All revisions have anomaly 242, "NVMC
 operations during POFWARN cause the CPU to hang"; the work-around is to switch POFCON off before a write or
@@ -92,6 +92,9 @@ class Chip(Protocol):
     def nvm_bytes(self, address: int, size: int) -> bytes: ...
 
     def nvm_replace(self, address: int, data: bytes) -> None: ...
+
+    def nvm_erased(self, address: int, size: int) -> None:
+        """These cells are erased: they may be written nWRITE times again."""
 
     def nvm_write_enable(self, enabled: bool) -> None: ...
 
@@ -292,6 +295,7 @@ class Nvmc(Peripheral):
 
     def _erased(self, address: int, size: int) -> None:
         self._chip.nvm_replace(address, b"\xff" * size)
+        self._chip.nvm_erased(address, size)
         self._forget(address, size)
 
     def _forget(self, address: int, size: int) -> None:

@@ -7,7 +7,7 @@ before (WIP). READY says that the last command was sent: what the memory then st
 The memory is on the pins of the nRF52840 DK; with other pins in PSEL nobody answers, and all reads give zeros.
 
 Assumed, no source found: the time of ACTIVATE; MODE and the other fields of ADDRCONF are stored only; ERASE.LEN 2
-erases all. Not modelled: encryption (the nRF52840 has none), XIP by the CPU.
+erases all. The XIP window is in xip.py.
 """
 
 from __future__ import annotations
@@ -100,6 +100,15 @@ class Qspi(Peripheral):
     def connected(self) -> bool:
         """The pins lead to the memory."""
         return tuple(self.values[pin] for pin in self.PSEL[:4]) == DK_PINS
+
+    def read_in_place(self, offset: int, size: int) -> bytes | None:
+        """Bytes of the memory as the XIP window shows them; None while the peripheral is not active."""
+        if not self._active:
+            return None
+        opcode = READ_OPCODES.get(self.values[self.IFCONFIG0] & 7, READ_OPCODES[0])[0]
+        if not self.connected:
+            return bytes(size)
+        return self.memory.fast_read(opcode, offset + self.values[self.XIPOFFSET], size)
 
     def _halt(self) -> None:
         self.kernel.cancel(self._event)

@@ -3,12 +3,15 @@
 The counter is computed from the time, never ticked. An event exists only while INTEN or EVTEN enables it,
 so only those are scheduled. LFCLK edges lie at whole multiples of its period since time 0.
 
-Kinder than the chip: tasks take effect at once, not at an LFCLK edge or later, and a CC written one above the
-counter always matches, where the chip guarantees two.
+A task takes effect with the rising edge of LFCLK that follows the next falling one, 15 to 46 us later; the first
+increment after START comes with that very edge. While LFCLK does not run tasks take effect at once: assumed, no
+source found. Kinder than the chip: a CC written one above the counter always matches, where the chip guarantees
+two.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from hil.virtual.kernel import TICKS_PER_LFCLK, Event, Kernel
@@ -20,7 +23,7 @@ WRAP = 1 << 24
 
 
 class Rtc(Peripheral):
-    STATE = ("_started", "_counting", "_base", "_base_edge", "_evten", "_event")
+    STATE = ("_started", "_counting", "_base", "_base_edge", "_evten", "_event", "_tasks", "_tasks_event")
 
     def __init__(
         self,
@@ -42,14 +45,22 @@ class Rtc(Peripheral):
         self._base_edge = 0
         self._evten = 0
         self._event: Event | None = None
-        self.task(0x000, self._start)
-        self.task(0x004, self._stop)
-        self.task(0x008, self._clear)
-        self.task(0x00C, self._trigger_overflow)
+        self._tasks: list[str] = []
+        """Tasks that wait for their edge."""
+        self._tasks_event: Event | None = None
+        self._actions: dict[str, Callable[[int], None]] = {
+            "START": self._start,
+            "STOP": self._stop,
+            "CLEAR": partial(self._set_counter, 0),
+            "TRIGOVRFLW": partial(self._set_counter, 0xFF_FFF0),
+        }
+        for offset, name in ((0x000, "START"), (0x004, "STOP"), (0x008, "CLEAR"), (0x00C, "TRIGOVRFLW")):
+            self.task(offset, self._trigger, name)
         self.TICK = self.event(0x100)
         self.OVRFLW = self.event(0x104)
         self.COMPARE = [self.event(0x140 + 4 * n) for n in range(compares)]
         self.interrupts()
+        self._possible = sum(self.event_bits.values())
         bus.register(base + 0x340, self._read_evten, self._write_evten)
         bus.register(base + 0x344, self._read_evten, self._set_evten)
         bus.register(base + 0x348, self._read_evten, self._clear_evten)
@@ -68,6 +79,8 @@ class Rtc(Peripheral):
 
     def on_reset(self, cause: ResetCause) -> None:
         self.kernel.cancel(self._event)
+        self.kernel.cancel(self._tasks_event)
+        self._tasks = []
         self._started = self._counting = False
         self._base = 0
         self._evten = 0
@@ -75,24 +88,41 @@ class Rtc(Peripheral):
     def observed_changed(self) -> None:
         self._schedule()
 
-    def _start(self) -> None:
+    def _trigger(self, name: str) -> None:
+        if not self._clock.lfclk_running:
+            self._actions[name](self.kernel.now // TICKS_PER_LFCLK + 1)
+            return
+        self._tasks.append(name)
+        if len(self._tasks) == 1:
+            # Number of the rising edge behind the next falling one; falling edges lie in the middle.
+            edge = -((TICKS_PER_LFCLK - 2 * self.kernel.now) // (2 * TICKS_PER_LFCLK)) + 1
+            self._tasks_event = self.kernel.at(edge * TICKS_PER_LFCLK, self._edge)
+
+    def _edge(self) -> None:
+        """The tasks triggered since the last one take effect."""
+        tasks, self._tasks = self._tasks, []
+        for name in tasks:
+            self._actions[name](self.kernel.now // TICKS_PER_LFCLK)
+
+    def _start(self, edge: int) -> None:
+        if self._started:
+            return
         self._started = True
         self._clock_changed()
+        self._base_edge = edge - 1
+        if self._counting and self.values[self.PRESCALER] == 0:
+            self._incremented()
+        else:
+            self._schedule()
 
-    def _stop(self) -> None:
+    def _stop(self, edge: int) -> None:
         self._settle()
         self._started = self._counting = False
         self._schedule()
 
-    def _clear(self) -> None:
-        self._rebase(0)
-
-    def _trigger_overflow(self) -> None:
-        self._rebase(0xFF_FFF0)
-
-    def _rebase(self, counter: int) -> None:
+    def _set_counter(self, counter: int, edge: int) -> None:
         self._base = counter
-        self._base_edge = self.kernel.now // TICKS_PER_LFCLK
+        self._base_edge = edge
         self._schedule()
 
     def _settle(self) -> None:
@@ -118,7 +148,7 @@ class Rtc(Peripheral):
         return self._evten
 
     def _write_evten(self, value: int) -> None:
-        self._evten = value
+        self._evten = value & self._possible
         self._schedule()
 
     def _set_evten(self, value: int) -> None:
@@ -152,7 +182,8 @@ class Rtc(Peripheral):
             self._event = self.kernel.at(edge * TICKS_PER_LFCLK, self._incremented)
 
     def _incremented(self) -> None:
-        """The counter has just taken a value that an enabled event waits for."""
+        """The counter has just taken a value that an enabled event may wait for."""
+        self.kernel.cancel(self._event)
         self._event = None
         counter = self.counter()
         enabled = self.inten | self._evten

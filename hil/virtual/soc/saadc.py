@@ -68,7 +68,9 @@ class Saadc(Peripheral):
         self.ENABLE = self.register(0x500, mask=1)
         self.PSELP = [self.register(0x510 + 16 * n, mask=0x1F) for n in range(CHANNELS)]
         self.PSELN = [self.register(0x514 + 16 * n, mask=0x1F) for n in range(CHANNELS)]
-        self.CONFIG = [self.register(0x518 + 16 * n, reset=0x0002_0000) for n in range(CHANNELS)]
+        self.CONFIG = [
+            self.register(0x518 + 16 * n, reset=0x0002_0000, mask=0x0117_1733) for n in range(CHANNELS)
+        ]
         self.LIMIT = [self.register(0x51C + 16 * n, reset=0x7FFF_8000) for n in range(CHANNELS)]
         self.RESOLUTION = self.register(0x5F0, reset=1, mask=7)
         self.OVERSAMPLE = self.register(0x5F4, mask=0xF)
@@ -76,6 +78,8 @@ class Saadc(Peripheral):
         self.PTR = self.register(0x62C)
         self.MAXCNT = self.register(0x630, mask=0x7FFF)
         self.register(0x634, read=self._read_amount, read_only=True)
+        # Not in the specification: Nordic's driver switches the block off and on by it, for anomaly 212.
+        bus.register(self.base + 0xFFC, _one, self._switch)
 
     def on_reset(self, cause: ResetCause) -> None:
         self.kernel.cancel(self._event)
@@ -84,6 +88,10 @@ class Saadc(Peripheral):
         self._queue = []
         self._sums, self._counts = {}, {}
         self._amount = 0
+
+    def _switch(self, value: int) -> None:
+        if not value & 1:
+            self.reset(ResetCause.SOFT)
 
     def _read_amount(self) -> int:
         return self._amount
@@ -199,6 +207,10 @@ class Saadc(Peripheral):
             self.fire(self.LIMITH[channel])
         if result < _signed(limits & 0xFFFF):
             self.fire(self.LIMITL[channel])
+
+
+def _one() -> int:
+    return 1
 
 
 def _signed(value: int) -> int:

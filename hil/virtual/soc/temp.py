@@ -10,6 +10,10 @@ from hil.virtual.soc.bus import Bus
 from hil.virtual.soc.peripheral import WORD, InterruptLines, Peripheral, ResetCause
 
 MEASUREMENT = 36 * TICKS_PER_US
+SLOPES = (0x326, 0x348, 0x3AA, 0x40E, 0x4BD, 0x5A3)
+OFFSETS = (0x3FEF, 0x3FBE, 0x3FBE, 0x012, 0x124, 0x27C)
+ENDS = (0xE2, 0x00, 0x19, 0x3C, 0x50)
+"""Reset values of A0 to A5, B0 to B5 and T0 to T4."""
 
 
 class Temp(Peripheral):
@@ -27,8 +31,9 @@ class Temp(Peripheral):
         self.interrupts()
         self.TEMP = self.register(0x508, read_only=True)
         # Slopes, offsets and end points of the linearisation: drivers copy them from FICR.
-        for offset in (*range(0x520, 0x538, 4), *range(0x540, 0x558, 4), *range(0x560, 0x574, 4)):
-            self.register(offset)
+        for first, mask, resets in ((0x520, 0xFFF, SLOPES), (0x540, 0x3FFF, OFFSETS), (0x560, 0xFF, ENDS)):
+            for index, reset in enumerate(resets):
+                self.register(first + 4 * index, reset=reset, mask=mask)
 
     def on_reset(self, cause: ResetCause) -> None:
         self._stop()

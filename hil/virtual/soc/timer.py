@@ -136,8 +136,9 @@ class Timer(Peripheral):
         modulus = self._modulus
         matched = []
         for compare, register in zip(self.COMPARE, self.CC, strict=True):
+            # Of CC only the bits that BITMODE leaves count.
             distance = (self.values[register] - self._settled_total - 1) % modulus + 1
-            if self.values[register] < modulus and self._settled_total + distance <= total:
+            if self._settled_total + distance <= total:
                 matched.append(compare)
         self._settled_total = total
         for compare in matched:
@@ -153,7 +154,7 @@ class Timer(Peripheral):
         distances = [
             (self.values[register] - total - 1) % modulus + 1
             for compare, register in zip(self.COMPARE, self.CC, strict=True)
-            if self.values[register] < modulus and self.observed(compare)
+            if self.observed(compare)
         ]
         if distances:
             counts = total + min(distances) - self._base

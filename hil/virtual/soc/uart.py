@@ -137,6 +137,11 @@ class Uart(UartBase):
             self._take(byte)
         self._await_byte()
 
+    def receive_broken(self, byte: int, errors: int) -> None:
+        if self._receiving:
+            self.error(errors)
+            self._take(byte)
+
     def _take(self, byte: int) -> None:
         if len(self._fifo) >= FIFO:
             if not self._overrun:

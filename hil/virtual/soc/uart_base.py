@@ -17,6 +17,7 @@ from hil.virtual.uart import UartLine
 TICKS_PER_16MHZ = TICKS_PER_US // 16
 DISCONNECTED = 1 << 31
 OVERRUN = 1
+"""ERRORSRC; the other bits come from the wire: PARITY, FRAMING and BREAK of hil.virtual.uart."""
 
 
 class UartBase(Peripheral):
@@ -69,6 +70,10 @@ class UartBase(Peripheral):
         """Both directions stop where they are: disabled, or reset."""
         raise NotImplementedError
 
+    def receive_broken(self, byte: int, errors: int) -> None:
+        """A character came in now that is not right: ERRORSRC bits; it is taken all the same."""
+        raise NotImplementedError
+
     def line_changed(self) -> None:
         """Far end queued bytes, or its RTS changed; also after the registers of the pins changed."""
         raise NotImplementedError
@@ -118,8 +123,7 @@ class UartBase(Peripheral):
         if self.flow_control and self.values[self.PSEL_RTS] == line.rts:
             return self.ready
         port, number = self._ports[line.rts >> 5], line.rts & 31
-        driven = port.values[port.PIN_CNF[number]] & 1
-        return bool(driven) and not port.level(number)
+        return port.is_output(number) and not port.level(number)
 
     def listens(self, line: UartLine) -> bool:
         """Whether it is enabled with its RXD on the line."""

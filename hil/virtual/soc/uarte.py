@@ -75,6 +75,11 @@ class Uarte(UartBase):
         self.rx.reset()
         self.tx.reset()
 
+    def receive_broken(self, byte: int, errors: int) -> None:
+        if self.rx.listening:
+            self.error(errors)
+            self.rx.receive(byte)
+
     def line_changed(self) -> None:
         self.rx.settle()
         self.tx.clear_to_send_changed()

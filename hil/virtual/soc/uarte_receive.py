@@ -65,6 +65,17 @@ class UarteReceiver:
             self._state is State.FIFO and len(self._fifo) < FIFO - RTS_RESERVE
         )
 
+    @property
+    def listening(self) -> bool:
+        """Bytes that come in are taken."""
+        self.settle()
+        return self._state is not State.OFF
+
+    def receive(self, byte: int) -> None:
+        """One byte came in now, besides those that the far end has queued."""
+        self._take(bytes([byte]))
+        self._plan()
+
     def start(self) -> None:
         """STARTRX: latch PTR and MAXCNT, take over what the FIFO holds, receive."""
         uarte = self._uarte

@@ -10,6 +10,7 @@ from hil.virtual.kernel import TICKS_PER_MS, Kernel
 from hil.virtual.power.rail import Rail
 from hil.virtual.power.source import Profile
 from hil.virtual.soc.nrf52840 import Soc
+from hil.virtual.statelock import StateLock
 from hil.virtual.swdlink import SwdLink
 
 VOLTS = 3.0
@@ -29,11 +30,19 @@ def unique_id(path: Path) -> str:
 
 
 class FileKit:
-    """An nRF52840 on 3 V whose non-volatile memory is a state file. Raises what `statefile.load` raises."""
+    """An nRF52840 on 3 V whose non-volatile memory is a state file, which nobody else may open meanwhile.
+
+    Raises what `statefile.load` and `StateLock` raise.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._saved = statefile.load(path)
+        self._lock = StateLock(path)
+        try:
+            self._saved = statefile.load(path)
+        except BaseException:
+            self._lock.release()
+            raise
         self.kernel = Kernel(zlib.crc32(str(path.resolve()).encode()))
         self.soc = Soc(
             self.kernel, Rail(self.kernel, source=Profile(VOLTS)), name=path.stem, revision=REVISION
@@ -48,6 +57,9 @@ class FileKit:
         """Write the file if anything in it changed; raises what `statefile.save` raises."""
         memory = self.soc.memory
         state = statefile.KitState(bytes(memory.flash), bytes(memory.uicr))
-        if state != self._saved:
-            statefile.save(self._path, state)
-            self._saved = state
+        try:
+            if state != self._saved:
+                statefile.save(self._path, state)
+                self._saved = state
+        finally:
+            self._lock.release()

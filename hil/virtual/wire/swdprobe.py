@@ -1,13 +1,14 @@
 """pyOCD's probe class for the virtual kits; imported through `swd.py` only, once pyOCD itself is there.
 
-It shows the kits of the benches open in this process, and, for pyOCD's own command line, one kit whose flash lives
-in the file that the environment variable HIL_KIT names.
+It shows the kits of the benches open in this process, and, for pyOCD's own command line, one kit that the environment
+variable HIL_KIT names: by the file that its flash lives in, or as `remote:HOST:PORT` where `hil serve` holds it open.
 """
 
 from __future__ import annotations
 
 import functools
 import os
+import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,14 +18,17 @@ from pyocd.board.board_ids import BoardInfo
 from pyocd.core import exceptions
 from pyocd.core.plugin import Plugin
 from pyocd.probe.debug_probe import DebugProbe
+from pyocd.probe.tcp_client_probe import TCPClientProbe
 
-from hil.errors import HilError
+from hil.errors import HilError, InputError
 from hil.virtual import registry
 from hil.virtual.debugport import FaultAcknowledge, NoAcknowledge
 from hil.virtual.swdlink import SwdLink
 from hil.virtual.wire import filekit
 
 ENVIRONMENT = "HIL_KIT"
+REMOTE = "remote:"
+CONNECT_S = 2.0
 SUFFIX = "/swd"
 LINE_RESET_CLOCKS = 50
 
@@ -55,17 +59,18 @@ class HilProbe(DebugProbe):  # type: ignore[misc]  # pyOCD is not typed
     @_translated
     def get_all_connected_probes(
         cls, unique_id: str | None = None, is_explicit: bool = False
-    ) -> list[HilProbe]:
-        """The kits of open benches, then the one of HIL_KIT."""
-        probes = [cls(name.removesuffix(SUFFIX)) for name in registry.names(SwdLink)]
+    ) -> list[DebugProbe]:
+        """The kits of open benches, then the one of HIL_KIT: in a file, or held open by `hil serve`."""
+        probes: list[DebugProbe] = [cls(name.removesuffix(SUFFIX)) for name in registry.names(SwdLink)]
         path = _file()
         if path is not None:
             filekit.check(path)
             probes.append(cls(filekit.unique_id(path), path))
-        return probes
+        served = _served()
+        return probes if served is None else [*probes, served]
 
     @classmethod
-    def get_probe_with_id(cls, unique_id: str, is_explicit: bool = False) -> HilProbe | None:
+    def get_probe_with_id(cls, unique_id: str, is_explicit: bool = False) -> DebugProbe | None:
         """The kit of exactly this name, or None."""
         return next((probe for probe in cls.get_all_connected_probes() if probe.unique_id == unique_id), None)
 
@@ -224,9 +229,48 @@ class HilProbe(DebugProbe):  # type: ignore[misc]  # pyOCD is not typed
         return self._link
 
 
+class ServedProbe(TCPClientProbe):  # type: ignore[misc]  # pyOCD is not typed
+    """pyOCD's own client of a probe server, which says without being open what it is and what hangs on it."""
+
+    @property
+    def vendor_name(self) -> str:
+        return "hil"
+
+    @property
+    def product_name(self) -> str:
+        return "virtual nRF52840 kit"
+
+    @property
+    def description(self) -> str:
+        return f"{self.vendor_name} {self.product_name}"
+
+    @property
+    def associated_board_info(self) -> BoardInfo:
+        return BoardInfo(name="virtual nRF52840 DK", target="nrf52840")
+
+    def create_associated_board(self) -> Board:
+        """The kit is a whole board."""
+        return Board(self.session, board_info=self.associated_board_info)
+
+
 def _file() -> Path | None:
     name = os.environ.get(ENVIRONMENT, "")
-    return Path(name) if name else None
+    return Path(name) if name and not name.startswith(REMOTE) else None
+
+
+def _served() -> DebugProbe | None:
+    """The kit that another process holds open, if HIL_KIT names one and somebody listens there."""
+    name = os.environ.get(ENVIRONMENT, "")
+    if not name.startswith(REMOTE):
+        return None
+    host, _, port = name.removeprefix(REMOTE).rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 1 << 16:
+        raise InputError(f"{ENVIRONMENT}={name}: expected {REMOTE}HOST:PORT, as hil serve prints it")
+    try:
+        socket.create_connection((host, int(port)), CONNECT_S).close()
+    except OSError:
+        return None
+    return ServedProbe(f"{host}:{port}")
 
 
 class ProbePlugin(Plugin):  # type: ignore[misc]  # pyOCD is not typed

@@ -108,6 +108,13 @@ def test_a_long_packet_needs_the_extended_mode_and_comes_back_the_same() -> None
     assert board.read(CCM + 0x400) == 1
 
 
+@pytest.mark.parametrize("mode", [LONG, LONG | 1], ids=["encrypt", "decrypt"])
+def test_a_length_beyond_what_fits_is_cut(mode: int) -> None:
+    board = _board(9, 1, b"\x02\xff\x00" + bytes(255), mode)
+    board.set(CCM, r518=0xFF)
+    assert len(_result(board)) == 3 + (255 if mode == LONG else 251)
+
+
 def test_crypt_takes_the_time_of_the_radio_unless_the_rate_is_overridden() -> None:
     counter, direction, plain, _ = SAMPLES["data, central"]
     board = _board(counter, direction, _packet(plain), 0)

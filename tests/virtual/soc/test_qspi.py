@@ -199,3 +199,22 @@ def test_the_interrupt_and_a_save_in_the_middle() -> None:
     board.run(10 * TICKS_PER_MS)
     assert board.pending(41)
     assert board.soc.external_flash.read(0, 1025) == b"\x11" * 1024 + b"\xff"
+
+
+def test_the_window_shows_the_memory_while_qspi_is_active() -> None:
+    board = _board()
+    bus = board.soc.bus
+    _instruct(board, 0x02, b"\0\x10\0\x11\x22\x33\x44", flags=WREN)
+    board.run(TICKS_PER_MS)
+    assert bus.read(0x1200_1000, 4) == 0x4433_2211
+    assert bus.read(0x1200_1001, 1) == 0x22
+    board.set(QSPI, r540=0x1000)
+    assert bus.read(0x1200_0002, 2) == 0x4433
+    assert bus.unmodelled == {}
+    bus.write(0x1200_0000, 4, 0)
+    board.set(QSPI, r010=1)
+    assert bus.read(0x1200_0000, 4) == 0
+    assert list(bus.noted()) == [
+        "0x12000000 (XIP+0x000) write, PC 0x00000100",
+        "0x12000000 (XIP+0x000) read, PC 0x00000100",
+    ]

@@ -94,3 +94,27 @@ def test_flow_control_holds_both_directions() -> None:
     line.ready = True
     board.run(100 * TICKS_PER_US)
     assert sent == [bytes(range(10))]
+
+
+def test_a_break_on_the_wire_is_an_error_with_a_zero_byte() -> None:
+    board = _console()
+    board.set(UARTE0, r534=RAM, r538=4, r304=1 << 9, r000=1)
+    board.kit.console.send(b"a")
+    board.run(BYTE)
+    board.kit.console.send_break()
+    assert (board.read(UARTE0 + 0x124), board.read(UARTE0 + 0x480)) == (1, 4 | 8)
+    assert board.pending(2)
+    board.write(UARTE0 + 0x480, 4)
+    assert board.read(UARTE0 + 0x480) == 8
+    board.kit.console.send(b"bc")
+    board.run(2 * BYTE)
+    assert (board.read(UARTE0 + 0x110), board.soc.memory.read(RAM, 4)) == (1, b"a\0bc")
+
+
+def test_a_parity_error_is_taken_too_and_nothing_is_while_the_receiver_is_off() -> None:
+    board = _console()
+    board.kit.console.send_broken(0x41, 2)
+    assert board.read(UARTE0 + 0x480) == 0
+    board.set(UARTE0, r534=RAM, r538=1, r000=1)
+    board.kit.console.send_broken(0x41, 2)
+    assert (board.read(UARTE0 + 0x480), board.soc.memory.read(RAM, 1)) == (2, b"A")

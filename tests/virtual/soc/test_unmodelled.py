@@ -1,0 +1,71 @@
+"""What nobody models: named, logged once, counted."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+
+import pytest
+
+from hil.virtual.soc.instances import INSTANCES
+from tests.virtual.soc.board import PPI, TIMER1, Board
+
+NOT_MODELLED = {
+    0x4000_1000: "RADIO",
+    0x4000_5000: "NFCT",
+    0x4001_2000: "QDEC",
+    0x4001_3000: "COMP/LPCOMP",
+    0x4001_C000: "PWM0",
+    0x4002_1000: "PWM1",
+    0x4002_2000: "PWM2",
+    0x4002_D000: "PWM3",
+    0x4001_D000: "PDM",
+    0x4002_0000: "MWU",
+    0x4002_5000: "I2S",
+    0x4002_7000: "USBD",
+    0x5002_A000: "CRYPTOCELL",
+}
+
+
+@pytest.mark.parametrize(("base", "name"), NOT_MODELLED.items(), ids=NOT_MODELLED.values())
+def test_each_block_that_is_not_modelled_has_its_name(
+    base: int, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    board = Board()
+    with caplog.at_level(logging.WARNING):
+        assert board.read(base + 0x504) == 0
+        board.read(base + 0x504)
+        board.write(base, 1)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"unmodelled read at 0x{base + 0x504:08x} ({name}+0x504), PC 0x00000100",
+        f"unmodelled write at 0x{base:08x} ({name}+0x000), PC 0x00000100",
+    ]
+    assert board.soc.bus.noted() == {
+        f"0x{base + 0x504:08x} ({name}+0x504) read, PC 0x00000100": 2,
+        f"0x{base:08x} ({name}+0x000) write, PC 0x00000100": 1,
+    }
+
+
+def test_a_ppi_task_that_is_not_modelled_counts_as_well() -> None:
+    board = Board()
+    board.set(PPI, r510=TIMER1 + 0x140, r514=0x4000_1000, r504=1)
+    board.set(TIMER1, r508=3, r540=10, r000=1)
+    board.run(100_000)
+    assert board.soc.bus.unmodelled == {(0x4000_1000, "task"): 1}
+
+
+def test_counts_and_counters_come_back_with_a_save() -> None:
+    board = Board()
+    board.read(0x4000_1000)
+    kernel, kit = board.kernel.save(), board.kit.save()
+    noted = board.soc.bus.noted()
+    board.read(0x4000_1000)
+    board.read(0x4000_5000)
+    board.kernel.restore(kernel)
+    board.kit.restore(kit)
+    assert board.soc.bus.noted() == noted
+
+
+def test_blocks_do_not_overlap() -> None:
+    ranges = sorted((base, base + size) for base, size, _ in INSTANCES)
+    assert all(end <= begin for (_, end), (begin, _) in itertools.pairwise(ranges))
