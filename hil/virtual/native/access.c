@@ -99,14 +99,21 @@ static void remember(struct core *c, uint32_t value) {
 
 /* ---- the bus ------------------------------------------------------------------------------- */
 
+#define STIR 0xE000EF00u
+#define XPSR_IF_THEN 0x0600FC00u
+#define XPSR_THUMB (1u << 24)
+
 static bool is_bus(uint32_t address) {
     return address - 0x40000000u < 0x20000000u || address >= 0xE0000000u;
 }
 
-/* The private peripheral bus is for privileged code only, whatever the MPU says (B3.1.3). */
+/* The private peripheral bus is for privileged code only, whatever the MPU says (B3.1.3); but for
+ * STIR, which privileged code may open to all (B3.2.26). */
 static bool may_touch(struct core *c, uint32_t address, uint32_t right) {
     if (address >= 0xE0000000u) {
         if (core_privileged(c))
+            return true;
+        if (address == STIR && right == MAY_WRITE && (c->ccr & CCR_USERSETMPEND))
             return true;
         core_fault(c, address, right == MAY_WRITE ? FAULT_BUS_WRITE : FAULT_BUS_READ);
         return false;
@@ -279,6 +286,20 @@ static bool on_nothing(struct core *c, uint32_t address, bool write) {
     return may_go_on(c, write);
 }
 
+/* The engine writes ITSTATE down where it asks, for the case that the access ends the block. When
+ * it goes on, that is still there at the end, and what follows the block would be taken for a part
+ * of an IT block. */
+static void forget_if_then(struct core *c) {
+    if (core_get(c, REG_XPSR) & XPSR_IF_THEN)
+        core_set(c, REG_EPSR, XPSR_THUMB);
+}
+
+static bool go_on(struct core *c, bool may) {
+    if (may)
+        forget_if_then(c);
+    return may;
+}
+
 EXPORT bool core_on_bad_access(void *engine, int type, uint64_t address, int size, int64_t value,
                                void *user) {
     struct core *c = user;
@@ -287,13 +308,13 @@ EXPORT bool core_on_bad_access(void *engine, int type, uint64_t address, int siz
         return false;
     switch (type) {
     case ACCESS_WRITE_PROTECTED:
-        return on_write(c, (uint32_t)address, (uint32_t)size, (uint32_t)value);
+        return go_on(c, on_write(c, (uint32_t)address, (uint32_t)size, (uint32_t)value));
     case ACCESS_READ_PROTECTED:
-        return on_read(c, (uint32_t)address, (uint32_t)size);
+        return go_on(c, on_read(c, (uint32_t)address, (uint32_t)size));
     case ACCESS_READ_UNMAPPED:
-        return on_nothing(c, (uint32_t)address, false);
+        return go_on(c, on_nothing(c, (uint32_t)address, false));
     case ACCESS_WRITE_UNMAPPED:
-        return on_nothing(c, (uint32_t)address, true);
+        return go_on(c, on_nothing(c, (uint32_t)address, true));
     default: /* instruction fetch: the run loop sees the error and the program counter */
         return false;
     }
@@ -336,4 +357,5 @@ EXPORT void core_on_watched_access(void *engine, int type, uint64_t address, int
             c->limit = 0;
         }
     }
+    forget_if_then(c);
 }

@@ -154,9 +154,9 @@ static bool prepare(struct core *c, uint32_t address) {
         if (!core_preserve_float(c))
             return true;
     }
-    if (flags & HAS_DIVIDE) { /* SDIV and UDIV: the divisor is Rm */
-        uint32_t divisor = core_halfword(c, address + 2) & 0xF;
-        if (!core_get(c, REG_R0 + (int)divisor)) {
+    if (flags & HAS_DIVIDE) { /* SDIV and UDIV: the divisor is Rm, which may be the link register */
+        int divisor = core_halfword(c, address + 2) & 0xF;
+        if (!core_get(c, divisor == 14 ? REG_LR : REG_R0 + divisor)) {
             core_fault(c, address, FAULT_DIVIDE);
             return true;
         }

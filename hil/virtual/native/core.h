@@ -26,6 +26,7 @@ enum {
         12,               /* 1.5 CPU cycles: Cortex-M4 with flash wait states, measured mean */
     ENTRY_TICKS = 12 * 8, /* Cortex-M4 TRM 3.9: 12 cycles to the first handler instruction */
     EXIT_TICKS = 10 * 8,
+    TAIL_CHAIN_TICKS = 6 * 8,   /* from one handler to the next */
     NVM_WRITE_TICKS = 41 * 512, /* nRF52840 PS, NVMC electrical specification: t_WRITE 41 us */
 
     FLASH_SIZE = 0x100000,
@@ -114,6 +115,7 @@ enum {
     HFSR_VECTTBL = 1 << 1,
     HFSR_FORCED = 1 << 30,
     CCR_NONBASETHRDENA = 1 << 0,
+    CCR_USERSETMPEND = 1 << 1,
     CCR_UNALIGN_TRP = 1 << 3,
     CCR_DIV_0_TRP = 1 << 4,
     CCR_BFHFNMIGN = 1 << 8,

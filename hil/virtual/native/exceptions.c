@@ -330,6 +330,30 @@ static void note_fault(struct core *c, uint32_t n, uint32_t frame) {
     c->fault_return = core_get(c, REG_LR);
 }
 
+/* Begin the handler of exception n, with the frame that it returns to already in place. */
+static void take(struct core *c, uint32_t n, uint32_t exc_return, uint32_t frame) {
+    core_set(c, REG_LR, exc_return);
+    c->pending &= ~bit(n);
+    c->active |= bit(n);
+    c->event = 1;
+    c->sleeping = SLEEP_NONE;
+    c->taken++;
+    if (n >= HARD_FAULT && n <= USAGE_FAULT)
+        note_fault(c, n, frame);
+    if (c->catch_mask & bit(n))
+        c->halt = HALT_CATCH;
+
+    const uint8_t *vector = core_memory(c, c->vtor + 4 * n, 4);
+    if (vector) {
+        c->pc = load(vector) & ~1u;
+        c->thumb = load(vector) & 1;
+    } else if (n == HARD_FAULT || n == NMI) {
+        lock_up(c);
+    } else {
+        hard_fault(c, HFSR_VECTTBL);
+    }
+}
+
 static void enter(struct core *c, uint32_t n) {
     uint32_t ipsr = core_get(c, REG_IPSR) & 0x1FF;
     uint32_t control = core_get(c, REG_CONTROL);
@@ -354,28 +378,24 @@ static void enter(struct core *c, uint32_t n) {
     core_set(c, REG_IPSR, n); /* first: what follows needs a privileged mode */
     core_set(c, REG_CONTROL, control & 1);
     core_set(c, REG_EPSR, 1u << 24);
-    core_set(c, REG_LR,
-             (extended ? 0xFFFFFFE1u : 0xFFFFFFF1u) | (ipsr ? 0 : 8) | (process_stack ? 4 : 0));
-    c->pending &= ~bit(n);
-    c->active |= bit(n);
-    c->event = 1;
-    c->sleeping = SLEEP_NONE;
     c->ticks += ENTRY_TICKS;
-    c->taken++;
-    if (n >= HARD_FAULT && n <= USAGE_FAULT)
-        note_fault(c, n, fault ? 0 : frame);
-    if (c->catch_mask & bit(n))
-        c->halt = HALT_CATCH;
+    take(c, n, (extended ? 0xFFFFFFE1u : 0xFFFFFFF1u) | (ipsr ? 0 : 8) | (process_stack ? 4 : 0),
+         fault ? 0 : frame);
+}
 
-    const uint8_t *vector = core_memory(c, c->vtor + 4 * n, 4);
-    if (vector) {
-        c->pc = load(vector) & ~1u;
-        c->thumb = load(vector) & 1;
-    } else if (n == HARD_FAULT || n == NMI) {
-        lock_up(c);
-    } else {
-        hard_fault(c, HFSR_VECTTBL);
-    }
+/* Tail-chaining (B1.5.12): what is pending and may preempt what is returned to begins with the
+ * frame that is there. It is not read first: after a fault of stacking, nothing of it need be
+ * valid. */
+static bool tail_chain(struct core *c, uint32_t exc_return) {
+    uint32_t n = best_pending(c);
+    if (!n || group(c, n) >= execution_priority(c, true))
+        return false;
+    core_set(c, REG_IPSR, n);
+    core_set(c, REG_CONTROL, core_get(c, REG_CONTROL) & 1);
+    core_set(c, REG_EPSR, 1u << 24);
+    c->ticks += TAIL_CHAIN_TICKS;
+    take(c, n, exc_return, core_get(c, exc_return & 4 ? REG_PSP : REG_MSP));
+    return true;
 }
 
 void core_dispatch(struct core *c) {
@@ -434,6 +454,8 @@ void core_leave(struct core *c, uint32_t exc_return) {
         return;
     }
     deactivate(c, n);
+    if (tail_chain(c, 0xF0000000u | (exc_return & 0x0FFFFFFF)))
+        return;
     uint32_t frame = core_get(c, process_stack ? REG_PSP : REG_MSP);
     uint32_t length = extended ? 0x68 : 0x20, fault = 0;
     const uint8_t *from = stack(c, frame & ~3u, length, MAY_READ, return_view(c, thread),

@@ -14,6 +14,11 @@ SCS_BASE = 0xE000_E000
 DWT_BASE = 0xE000_1000
 FPB_BASE = 0xE000_2000
 ROM_TABLE_BASE = 0xE00F_F000
+CHIP_ID_BASE = 0xF000_0000
+"""Firmware of the years before FICR told the revision reads the chip's identification here: PID0 and PID1 at 0xFE0
+and 0xFE4 for the part, PID2 and PID3 at 0xFE8 and 0xFEC for the revision (Nordic's start-up files and its nRF5 SDK;
+`did` to `cid3` in register headers made from the debug description). Assumed: that they are those of the ROM table.
+"""
 
 DFSR = SCS_BASE + 0xD30
 DHCSR = SCS_BASE + 0xDF0
@@ -59,6 +64,8 @@ def component_ids(part: int, component_class: int, revision: int = 0) -> dict[in
 
 
 _GENERIC, _ROM_TABLE = 0xE, 0x1
+PERIPHERAL_ID = 0xFD0
+"""Offset of the first of a component's identification registers, PID4."""
 
 # Offsets of SCS, DWT, FPB, ITM, TPIU and ETM from the ROM table. An entry without its lowest bit says "not present":
 # trace is not modelled, and a debugger that saw its components would set them up.
@@ -119,6 +126,9 @@ class CoreSight:
         for base, part in ((SCS_BASE, 0x00C), (DWT_BASE, 0x002), (FPB_BASE, 0x003)):
             bus.attach(base + 0xFC0, 0x40, ReadOnly(component_ids(part, _GENERIC), 0xFC0))
         bus.attach(ROM_TABLE_BASE, 0x1000, ReadOnly(ROM_TABLE))
+        bus.attach(
+            CHIP_ID_BASE, 0x1000, ReadOnly({at: id for at, id in ROM_TABLE.items() if at >= PERIPHERAL_ID})
+        )
 
     # ---- Life ----
 

@@ -37,7 +37,12 @@ from hil.virtual.soc.memory import (
 from hil.virtual.soc.nvm import PAGES, Nvm
 
 # Ranges that go to the bus: APB, AHB (GPIO, CRYPTOCELL) and the private peripheral bus.
-BUS_RANGES = ((0x4000_0000, 0x8_0000), (0x5000_0000, 0x8_0000), (0xE000_0000, 0x10_0000))
+BUS_RANGES = (
+    (0x4000_0000, 0x8_0000),
+    (0x5000_0000, 0x8_0000),
+    (0xE000_0000, 0x10_0000),
+    (0xF000_0000, 0x1000),
+)
 TRANSLATION_BUFFER = 16 << 20  # Unicorn would reserve 1 GB of address space for each CPU
 RESET_ENABLED = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 11 | 1 << 14 | 1 << 15
 FPCCR_RESET = 0xC000_0000  # ASPEN, LSPEN

@@ -95,6 +95,12 @@ class SystemControl:
             bus.register(
                 address, partial(self._stored.__getitem__, address), partial(self._store, address, mask)
             )
+        # The lines that the chip does not have read as zero (B3.4); boot loaders clear the whole set.
+        for words in (0xE000_E100, 0xE000_E180, 0xE000_E200, 0xE000_E280, 0xE000_E300):
+            for at in range(4 * ((INTERRUPTS + 31) // 32), 0x40, 4):
+                bus.register(words + at, _zero, _ignore)
+        for at in range(INTERRUPTS, 4 * 124, 4):
+            bus.register(0xE000_E400 + at, _zero, _ignore)
         for word in range((INTERRUPTS + 31) // 32):
             at = 4 * word
             bus.register(0xE000_E100 + at, partial(self._enabled, word), partial(self._enable, word))

@@ -79,6 +79,15 @@ def test_clearing_the_pending_state_of_a_high_line_does_not_last() -> None:
     assert machine.run() == [1 << 8, 1 << 8, 0, DONE]
 
 
+def test_interrupt_lines_that_are_not_there_read_as_zero() -> None:
+    machine = kit("""
+        void main(void) { for (int n = 0; n < 8; n++) { R(0xE000E180 + 4 * n) = ~0u; R(0xE000E280 + 4 * n) = ~0u; }
+          R(0xE000E108) = ~0u; R(0xE000E208) = ~0u; R(0xE000E430) = ~0u; R(0xE000E5EC) = ~0u;
+          OUT = R(0xE000E108) | R(0xE000E208) | R(0xE000E308) | R(0xE000E430) | R(0xE000E5EC); }""")
+    assert machine.run() == [0, DONE]
+    assert machine.bus.unmodelled == {}
+
+
 def test_an_interrupt_is_taken_at_the_tick_of_its_event() -> None:
     machine = kit("""
         void Irq8(void) { R(0x40008004) = 0; OUT = R(0x40008008); }

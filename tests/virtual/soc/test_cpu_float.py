@@ -115,3 +115,20 @@ def test_unaligned_words_trap_when_asked_to() -> None:
             OUT = load((uint32_t)words); OUT = load((uint32_t)words + 1); R(0xE000ED14) &= ~(1 << 3);
             OUT = load((uint32_t)words + 2); }""").run()
     assert out == [0x5544_3322, 0x4433_2211, 1 << 24, 99, 0x6655_4433, DONE]
+
+
+def test_the_division_trap_looks_at_each_register_a_divisor_may_be_in() -> None:
+    registers = [*(f"r{n}" for n in range(13) if n != 7), "lr"]
+    bodies = "".join(
+        f"""
+        static uint32_t by_{name}(uint32_t b) {{ uint32_t v = 99;
+            ASM("push {{r7}}\\n mov {name}, %1\\n mov r7, #84\\n udiv %0, r7, {name}\\n pop {{r7}}"
+                : "+r"(v) : "r"(b) : "{name}", "cc", "memory"); return v; }}"""
+        for name in registers
+    )
+    calls = "".join(f"OUT = by_{name}(7); OUT = by_{name}(0);" for name in registers)
+    out = kit(f"""
+        HANDLER(UsageFault_Handler, fault) {{ OUT = CFSR; CFSR = CFSR; f[6] += 4; }}
+        {bodies}
+        void main(void) {{ SHCSR |= 7 << 16; R(0xE000ED14) |= 1 << 4; {calls} }}""").run()
+    assert out == [12, 0x0200_0000, 99] * len(registers) + [DONE]
