@@ -17,9 +17,9 @@ def differences(program: Program, image: bytes, ours: Outcome, theirs: Outcome) 
     """One text for each case that differs; empty when the machines agree."""
     found = [f"{outcome.machine}: {outcome.trouble}" for outcome in (ours, theirs) if not outcome.finished]
     found += [
-        f"{outcome.machine} stopped in case {outcome.progress - 1}: {program.cases[outcome.progress - 1].text}"
+        f"{outcome.machine} stopped in case {outcome.progress}: {program.cases[outcome.progress].text!r}"
         for outcome in (ours, theirs)
-        if not outcome.finished and 0 < outcome.progress <= len(program.cases)
+        if not outcome.finished and outcome.progress < len(program.cases)
     ]
     done = min(outcome.progress for outcome in (ours, theirs))
     addresses = _addresses(program, image)

@@ -28,7 +28,7 @@ TEMPLATES = (
     *(f"msr apsr_{fields}, {{r}}\nmrs {{r}}, apsr" for fields in ("nzcvq", "g", "nzcvqg")),
     *(f"mrs {{r}}, {name}" for name in ("xpsr", "apsr", "iapsr", "eapsr", "ipsr", "epsr", "iepsr", "psp")),
     *(f"mrs {{r}}, {name}" for name in ("msp", "primask", "basepri", "basepri_max", "faultmask", "control")),
-    "bic {r}, {r}, #3\nmsr psp, r3\nmrs {r}, psp\nmov r3, #0\nmsr psp, r3",
+    "msr psp, r3\nmrs {r}, psp\nmov r3, #0\nmsr psp, r3",
     "msr primask, {r}\nmrs r1, primask\ncpsie i\nmrs r2, primask\ncpsid i\nmrs r3, primask\ncpsie i",
     "msr faultmask, {r}\nmrs r1, faultmask\ncpsie f\nmrs r2, faultmask\ncpsid f\nmrs r3, faultmask\ncpsie f",
     "and r0, r0, #0xe0\nmsr basepri, r0\nmrs r1, basepri\nand r2, r2, #0xe0\nmsr basepri_max, r2\n"
