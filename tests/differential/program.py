@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +36,9 @@ class Program:
         """The binary. Raises AssertionError with what the compiler said."""
         assert len(self.cases) * len(self.fields) * 4 <= RESULTS_SIZE, f"{self.name}: too many cases"
         source = self.source()
-        return compile_image({"program.S": source, "runner.inc": RUNNER.read_text(), "inputs.bin": self.inputs()})
+        return compile_image(
+            {"program.S": source, "runner.inc": RUNNER.read_text(), "inputs.bin": self.inputs()}
+        )
 
     def source(self) -> str:
         head = f"#define CASES {len(self.cases)}\n#define FLOATS {int(self.floats)}\n"
@@ -96,5 +97,3 @@ def _fpscr(stream: random.Random) -> int:
     value = stream.getrandbits(4) << 28 | stream.choice((0, 0, 0, 1, 2, 3)) << 22
     value |= sum(1 << bit for bit in (24, 25, 26) if stream.random() < 0.25)
     return value | (stream.getrandbits(8) & 0x9F if stream.random() < 0.2 else 0)
-
-

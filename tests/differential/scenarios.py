@@ -15,7 +15,7 @@ FOLDER = Path(__file__).with_name("exceptions")
 SELECTED = 0x100
 """Where the image holds which case to run, and behind it the seed."""
 # A case is defined by CASE(name), or by another macro whose first argument is its name.
-_DEFINITION = re.compile(r"^(?:CASE|TRY|DIVIDE|BAD_RETURN|ALIGNMENT)\((\w+)", re.MULTILINE)
+_DEFINITION = re.compile(r"^(?:CASE|TRY|DIVIDE|IN_IT_BLOCK|BAD_RETURN|ALIGNMENT)\((\w+)", re.MULTILINE)
 _ACCESS = re.compile(r"^ACCESS\((\d)\)", re.MULTILINE)
 
 

@@ -28,7 +28,9 @@ CASE(undefined_instruction_with_the_fault_disabled) {
 
 CASE(undefined_instruction_in_an_it_block) {
     begin(FAULTS_ENABLED);
-    ASM("movs r0, #0\n cmp r0, #0\n itte eq\n addeq r0, #1\n .inst.n 0xDE01\n addne r0, #2" ::: "r0", "cc");
+    ASM("movs r0, #0\n cmp r0, #0\n itte eq\n addeq r0, #1\n .inst.n 0xDE01\n addne r0, #2" :: : "r"
+                                                                                                 "0",
+        "cc");
     trace(1);
 }
 
@@ -46,7 +48,8 @@ CASE(status_bits_stay_until_they_are_cleared) {
 }
 
 static void to_thumb(uint32_t *frame) {
-    skip_and_clear(frame);
+    CFSR = CFSR;
+    HFSR = HFSR;
     leave_to_lr(frame);
 }
 
@@ -62,8 +65,10 @@ CASE(branch_without_thumb_bit) {
 CASE(load_of_pc_without_thumb_bit) {
     begin(FAULTS_ENABLED);
     handlers[USAGE_FAULT] = to_thumb;
-    ASM("adr r0, 1f\n adds r0, #0\n bic r0, r0, #1\n adr lr, 2f\n orr lr, lr, #1\n push {r0}\n pop {pc}\n"
-        ".balign 4\n 1: nop\n .balign 4\n 2: nop" ::: "r0", "lr", "memory");
+    ASM("adr r0, 1f\n adds r0, #0\n bic r0, r0, #1\n adr lr, 2f\n orr lr, lr, #1\n push {r0}\n pop "
+        "{pc}\n"
+        ".balign 4\n 1: nop\n .balign 4\n 2: nop" :: : "r0",
+        "lr", "memory");
     trace(1);
 }
 
@@ -81,7 +86,7 @@ CASE(return_without_thumb_bit) {
     begin(FAULTS_ENABLED);
     handlers[SVCALL] = return_to_arm;
     handlers[USAGE_FAULT] = back_to_thumb;
-    ASM("svc 1");
+    ASM(".balign 4\n nop\n svc 1");
     trace(1);
 }
 
@@ -105,7 +110,7 @@ CASE(vector_without_thumb_bit) {
     odd_table[SVCALL] &= ~1u;
     VTOR = (uint32_t)odd_table;
     BARRIER();
-    handlers[USAGE_FAULT] = 0; /* ends there: the frame is the call's own */
+    handlers[USAGE_FAULT] = handlers[HARD_FAULT] = 0; /* ends there */
     ASM("svc 1");
     trace(1);
 }
@@ -155,10 +160,9 @@ CASE(unaligned_accesses_without_trap) {
         begin(FAULTS_ENABLED);                                                                     \
         area[0] = 0x01020304;                                                                      \
         area[1] = 0x05060708;                                                                      \
-        ASM("mov r0, %3\n movs r1, #11\n movs r2, #22\n" text "\n mov %0, r0\n mov %1, r1\n mov %2, r2"        \
-            : "=&r"(a), "=&r"(b), "=&r"(c)                                                         \
-            : "r"((uint32_t)area + 2)                                                              \
-            : "r0", "r1", "r2", "r3", "memory");                                                   \
+        ASM("mov r0, %3\n movs r1, #11\n movs r2, #22\n" text                                      \
+            "\n mov %0, r0\n mov %1, r1\n mov %2, r2" : "=&r"(a),                                  \
+            "=&r"(b), "=&r"(c) : "r"((uint32_t)area + 2) : "r0", "r1", "r2", "r3", "memory");      \
         trace(a);                                                                                  \
         trace(b);                                                                                  \
         trace(c);                                                                                  \
@@ -182,11 +186,13 @@ TRY(unaligned_ldrexh, "add r0, #1\n ldrexh r1, [r0]")
         begin(FAULTS_ENABLED);                                                                     \
         CCR |= 0x10;                                                                               \
         BARRIER();                                                                                 \
-        ASM("movs r0, #55\n movs r1, #100\n movs r2, #0\n" text "\n mov %0, r0"                    \
-            : "=r"(a)::"r0", "r1", "r2", "cc");                                                    \
+        ASM("movs r0, #55\n movs r1, #100\n movs r2, #0\n b 9f\n 9:\n" text                        \
+            "\n mov %0, r0" : "=r"(a)::"r0",                                                       \
+            "r1", "r2", "cc");                                                                     \
         trace(a);                                                                                  \
-        ASM("movs r0, #55\n movs r1, #100\n movs r2, #7\n" text "\n mov %0, r0"                    \
-            : "=r"(a)::"r0", "r1", "r2", "cc");                                                    \
+        ASM("movs r0, #55\n movs r1, #100\n movs r2, #7\n b 9f\n 9:\n" text                        \
+            "\n mov %0, r0" : "=r"(a)::"r0",                                                       \
+            "r1", "r2", "cc");                                                                     \
         trace(a);                                                                                  \
     }
 
@@ -198,7 +204,8 @@ DIVIDE(division_not_executed, "cmp r1, #99\n itt eq\n udiveq r0, r1, r2\n addeq 
 CASE(division_by_zero_without_trap) {
     uint32_t a, b;
     begin(FAULTS_ENABLED);
-    ASM("movs r1, #100\n movs r2, #0\n sdiv %0, r1, r2\n udiv %1, r1, r2" : "=&r"(a), "=&r"(b)::"r1", "r2");
+    ASM("movs r1, #100\n movs r2, #0\n sdiv %0, r1, r2\n udiv %1, r1, r2" : "=&r"(a),
+        "=&r"(b)::"r1", "r2");
     trace(a);
     trace(b);
 }
@@ -247,14 +254,37 @@ CASE(bus_fault_on_a_load_with_the_fault_disabled) {
 CASE(bus_fault_on_a_load_of_two_words) {
     uint32_t a, b, c;
     begin(FAULTS_ENABLED);
-    ASM("mov r0, %3\n movs r1, #11\n movs r2, #22\n ldrd r1, r2, [r0], #8\n mov %0, r0\n mov %1, r1\n mov %2, r2"
-        : "=&r"(a), "=&r"(b), "=&r"(c)
-        : "r"(NOWHERE)
-        : "r0", "r1", "r2");
+    ASM("mov r0, %3\n movs r1, #11\n movs r2, #22\n ldrd r1, r2, [r0], #8\n mov %0, r0\n mov %1, "
+        "r1\n mov %2, r2" : "=&r"(a),
+        "=&r"(b), "=&r"(c) : "r"(NOWHERE) : "r0", "r1", "r2");
     trace(a);
     trace(b);
     trace(c);
 }
+
+/* The stacked ITSTATE must be that of the instruction that faulted, wherever in its block. */
+#define IN_IT_BLOCK(name, text)                                                                    \
+    CASE(name) {                                                                                   \
+        uint32_t a;                                                                                \
+        begin(FAULTS_ENABLED);                                                                     \
+        CCR |= 0x10;                                                                               \
+        ASM("mov r1, %1\n movs r0, #0\n movs r2, #0\n cmp r0, #0\n" text                           \
+            "\n mov %0, r0" : "=r"(a) : "r"(NOWHERE) : "r0",                                       \
+            "r1", "r2", "r3", "cc", "memory");                                                     \
+        trace(a);                                                                                  \
+    }
+
+IN_IT_BLOCK(load_first_in_an_it_block,
+            "ittee eq\n ldreq r3, [r1]\n addeq r0, #1\n addne r0, #2\n addne r0, #4")
+IN_IT_BLOCK(load_second_in_an_it_block,
+            "itete eq\n addeq r0, #1\n ldrne r3, [r1]\n ldreq r3, [r1]\n addne r0, #4")
+IN_IT_BLOCK(load_last_in_an_it_block,
+            "ittt eq\n addeq r0, #1\n addeq r0, #2\n ldreq r3, [r1]\n add r0, #4")
+IN_IT_BLOCK(store_second_in_an_it_block,
+            "ittet eq\n addeq r0, #1\n streq r3, [r1]\n addne r0, #2\n addeq r0, #4")
+IN_IT_BLOCK(division_second_in_an_it_block,
+            "ittet eq\n addeq r0, #1\n udiveq r3, r1, r2\n addne r0, #2\n addeq r0, #4")
+IN_IT_BLOCK(undefined_last_in_an_it_block, "itt eq\n addeq r0, #1\n .inst.n 0xDE01\n add r0, #4")
 
 CASE(bus_fault_in_unprivileged_code) {
     begin(FAULTS_ENABLED);
@@ -313,7 +343,6 @@ CASE(faultmask_may_ignore_bus_faults) {
 CASE(breakpoint_without_debugger) {
     begin(FAULTS_ENABLED);
     ASM("bkpt 1");
-    trace(R(0xE000ED30)); /* DFSR */
 }
 
 static void fault_again(uint32_t *frame) {
@@ -394,12 +423,10 @@ BAD_RETURN(return_with_a_reserved_value_0, 0xFFFFFFF0)
 BAD_RETURN(return_with_a_reserved_value_3, 0xFFFFFFF3)
 BAD_RETURN(return_with_a_reserved_value_5, 0xFFFFFFF5)
 BAD_RETURN(return_with_a_reserved_value_b, 0xFFFFFFFB)
-BAD_RETURN(return_with_reserved_bits_clear, 0xF00000F9)
 
 static void pend_in_call(uint32_t *frame) {
     (void)frame;
-    ICSR = PENDSVSET;
-    BARRIER();
+    COMMIT(ICSR = PENDSVSET);
     trace(5);
 }
 

@@ -9,11 +9,13 @@ static uint32_t registers[33];
 static void fill(uint32_t with) {
     for (uint32_t i = 0; i < 32; i++)
         registers[i] = with + i;
-    ASM("vldmia %0, {s0-s31}\n vmsr fpscr, %1" ::"r"(registers), "r"(0x00C00000 | (with & 0x9F)) : "memory");
+    ASM("vldmia %0, {s0-s31}\n vmsr fpscr, %1" ::"r"(registers),
+        "r"(0x00C00000 | (with & 0x9F)) : "memory");
 }
 
 static void show(void) {
-    ASM("vstmia %0!, {s0-s31}\n vmrs r1, fpscr\n str r1, [%0]" ::"r"(registers) : "r1", "memory");
+    ASM("vstmia %0, {s0-s31}\n vmrs r1, fpscr\n str r1, [%0, #128]" ::"r"(registers) : "r1",
+        "memory");
     for (uint32_t i = 0; i < 33; i++)
         trace(registers[i]);
 }
@@ -28,7 +30,7 @@ static void begin(uint32_t control) {
 static void show_control(void) {
     uint32_t control;
     ASM("mrs %0, control" : "=r"(control));
-    trace(control);
+    trace(control & 7);
     trace(FPCCR & 0xC0000001); /* the rest is of interest only to the hardware */
     if (FPCCR & 1)
         trace(FPCAR);
@@ -60,10 +62,18 @@ CASE(control_follows_the_use) {
     show_control();
     fill(0x100);
     show_control();
-    ASM("mrs r0, control\n bic r0, #4\n msr control, r0\n isb" ::: "r0");
+    ASM("mrs r0, control\n bic r0, #4\n msr control, r0\n isb" :: : "r0");
     show_control();
-    ASM("vmov r0, s0" ::: "r0");
+    ASM("vmov r0, s0" :: : "r0");
     show_control();
+}
+
+CASE(control_has_three_bits) {
+    uint32_t control;
+    begin(ASPEN | LSPEN);
+    fill(0x100);
+    ASM("mrs %0, control" : "=r"(control));
+    trace(control);
 }
 
 CASE(lazy_and_unused_by_the_handler) {
@@ -117,8 +127,7 @@ static void use_and_nest(uint32_t *frame) {
     (void)frame;
     show_control();
     fill(0x500);
-    ICSR = PENDSVSET;
-    BARRIER();
+    COMMIT(ICSR = PENDSVSET);
     show_control();
     show();
 }
@@ -133,8 +142,7 @@ CASE(nested_handlers_that_use_it) {
 
 static void nest_unused(uint32_t *frame) {
     (void)frame;
-    ICSR = PENDSVSET;
-    BARRIER();
+    COMMIT(ICSR = PENDSVSET);
     show_control();
 }
 
@@ -214,7 +222,8 @@ CASE(the_default_of_the_status_register) {
     FPDSCR = 0x03C00000;
     handlers[SVCALL] = look;
     uint32_t value;
-    ASM("mrs r0, control\n bic r0, #4\n msr control, r0\n isb\n vmrs %0, fpscr" : "=r"(value)::"r0");
+    ASM("mrs r0, control\n bic r0, #4\n msr control, r0\n isb\n vmrs %0, fpscr" : "=r"(
+        value)::"r0");
     trace(value);
 }
 

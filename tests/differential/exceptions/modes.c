@@ -17,7 +17,7 @@ CASE(unprivileged_writes_are_ignored) {
     trace(value);
     ASM("cpsid i\n cpsid f\n mrs %0, faultmask" : "=r"(value)::"r0");
     trace(value);
-    ASM("movs r0, #0\n msr control, r0\n isb" ::: "r0");
+    ASM("movs r0, #0\n msr control, r0\n isb" :: : "r0");
     trace(control());
     ASM("ldr r0, =0x20005000\n msr psp, r0\n mrs %0, psp" : "=r"(value)::"r0");
     trace(value);
@@ -30,7 +30,7 @@ CASE(unprivileged_writes_are_ignored) {
 static void give_privilege(uint32_t *frame) {
     (void)frame;
     trace(control());
-    ASM("mrs r0, control\n bic r0, #1\n msr control, r0\n isb" ::: "r0");
+    ASM("mrs r0, control\n bic r0, #1\n msr control, r0\n isb" :: : "r0");
 }
 
 CASE(a_call_gives_privilege_back) {
@@ -44,7 +44,7 @@ CASE(a_call_gives_privilege_back) {
 
 static void choose_process_stack(uint32_t *frame) {
     (void)frame;
-    ASM("mrs r0, control\n orr r0, #2\n msr control, r0\n isb" ::: "r0");
+    ASM("mrs r0, control\n orr r0, #2\n msr control, r0\n isb" :: : "r0");
     trace(control()); /* SPSEL is not written in handler mode */
 }
 
@@ -60,7 +60,7 @@ CASE(handlers_keep_the_main_stack) {
 
 CASE(both_stack_pointers) {
     uint32_t main_stack, process, now;
-    ASM("ldr r0, =0x20005ABC\n msr psp, r0" ::: "r0");
+    ASM("ldr r0, =0x20005ABC\n msr psp, r0" :: : "r0");
     ASM("mrs %0, msp\n mrs %1, psp\n mov %2, sp" : "=r"(main_stack), "=r"(process), "=r"(now));
     trace(main_stack - now);
     trace(process);
@@ -71,16 +71,24 @@ static void note(uint32_t *frame) {
     last_frame = frame;
 }
 
+CASE(stack_pointers_are_multiples_of_four) {
+    uint32_t value;
+    ASM("ldr r0, =0x20005ABF\n msr psp, r0\n mrs %0, psp" : "=r"(value)::"r0");
+    trace(value);
+    ASM("mrs r1, msp\n orr r0, r1, #3\n msr msp, r0\n mrs %0, msp\n msr msp, r1\n sub %0, %0, r1" : "=&r"(
+            value)::"r0",
+        "r1");
+    trace(value);
+}
+
 #define ALIGNMENT(name, ccr, words)                                                                \
     CASE(name) {                                                                                   \
         uint32_t before, after;                                                                    \
         handlers[SVCALL] = note;                                                                   \
         CCR = (ccr);                                                                               \
         BARRIER();                                                                                 \
-        ASM("sub sp, %2\n mov %0, sp\n svc 1\n mov %1, sp\n add sp, %2"                            \
-            : "=&r"(before), "=&r"(after)                                                          \
-            : "i"(4 * (words))                                                                     \
-            : "memory");                                                                           \
+        ASM("sub sp, %2\n mov %0, sp\n svc 1\n mov %1, sp\n add sp, %2" : "=&r"(before),           \
+            "=&r"(after) : "i"(4 * (words)) : "memory");                                           \
         trace(before - (uint32_t)last_frame);                                                      \
         trace(after - before);                                                                     \
         trace(last_frame[7]);                                                                      \
@@ -114,8 +122,7 @@ static void return_to_thread(uint32_t *frame) {
 
 static void pend_it(uint32_t *frame) {
     (void)frame;
-    ICSR = PENDSVSET;
-    BARRIER();
+    COMMIT(ICSR = PENDSVSET);
 }
 
 static void nested_return(uint32_t ccr) {
@@ -141,6 +148,9 @@ CASE(no_thread_mode_below_active_handlers) {
 CASE(an_event_ends_the_wait_at_once) {
     ASM("sev\n wfe");
     trace(1);
+}
+
+CASE(an_event_by_the_wide_instruction) {
     ASM("sev.w\n wfe.w");
     trace(2);
 }

@@ -1,7 +1,7 @@
 /* The memory protection unit (B3.5): who may do what, and what the fault says. */
 #include "support.h"
 
-#define SIZE(bits) (((bits)-1) << 1 | 1)
+#define SIZE(bits) (((bits) - 1) << 1 | 1)
 #define AP(access) ((uint32_t)(access) << 24)
 #define XN (1u << 28)
 
@@ -13,7 +13,8 @@ static void region(uint32_t number, uint32_t base, uint32_t attributes) {
 
 /* Handlers go on behind what was refused. 4: background region, 2: in faults too, 1: on. */
 static void begin(uint32_t control) {
-    handlers[HARD_FAULT] = handlers[MEM_MANAGE] = handlers[BUS_FAULT] = handlers[USAGE_FAULT] = skip_and_clear;
+    handlers[HARD_FAULT] = handlers[MEM_MANAGE] = handlers[BUS_FAULT] = handlers[USAGE_FAULT] =
+        skip_and_clear;
     SHCSR = FAULTS_ENABLED;
     MPU_CTRL = control;
     BARRIER();
@@ -71,9 +72,22 @@ CASE(no_background_region) {
     open_rest();
     begin(1);
     trace(load_word(0x20040000 - 4));
-    trace(load_word(0x10000000));
+    trace(load_word(NOWHERE)); /* the MPU is asked first: no bus fault */
     trace(load_word(0x40000000));
-    trace(load_word(0xE000ED04) & 0); /* the system space is always open to privileged code */
+    store_word(0x40000000, 1);
+}
+
+CASE(no_background_region_for_the_factory_information) {
+    open_rest();
+    begin(1);
+    trace(
+        load_word(0x10000000)); /* nothing there on the other machine, but the MPU is asked first */
+}
+
+CASE(the_system_space_is_always_open_to_privileged_code) {
+    open_rest();
+    begin(1);
+    trace(load_word(0xE000ED14));
 }
 
 CASE(regions_do_not_reach_the_system_space) {
@@ -97,11 +111,11 @@ CASE(the_highest_region_decides) {
 
 CASE(subregions) {
     open_rest();
-    region(7, (uint32_t)area, SIZE(12) | AP(5) | 0xA500);
+    region(7, (uint32_t)area, SIZE(13) | AP(5) | 0xA500); /* of 1 KB each */
     begin(5);
-    for (uint32_t i = 0; i < 1024; i += 64)
+    for (uint32_t i = 0; i < 2048; i += 128)
         store_word((uint32_t)(area + i), i + 1);
-    for (uint32_t i = 0; i < 1024; i += 64)
+    for (uint32_t i = 0; i < 2048; i += 128)
         trace(load_word((uint32_t)(area + i)));
 }
 
@@ -179,10 +193,9 @@ CASE(a_refused_push_changes_nothing) {
     region(7, (uint32_t)area, SIZE(12) | AP(5));
     begin(5);
     become_unprivileged();
-    ASM("mov r0, %2\n stmdb r0!, {r1, r2, r3}\n mov %0, r0\n mov r0, %2\n strd r1, r2, [r0, #-8]!\n mov %1, r0"
-        : "=&r"(a), "=&r"(b)
-        : "r"((uint32_t)(area + 64))
-        : "r0", "memory");
+    ASM("mov r0, %2\n stmdb r0!, {r1, r2, r3}\n mov %0, r0\n mov r0, %2\n strd r1, r2, [r0, "
+        "#-8]!\n mov %1, r0" : "=&r"(a),
+        "=&r"(b) : "r"((uint32_t)(area + 64)) : "r0", "memory");
     trace(a - (uint32_t)area);
     trace(b - (uint32_t)area);
 }
@@ -194,11 +207,10 @@ CASE(a_load_of_several_words_refused_in_the_middle) {
     open_rest();
     region(7, (uint32_t)area + 64, SIZE(5) | AP(0));
     begin(5);
-    ASM("mov r0, %3\n movs r1, #1\n movs r2, #2\n movs r3, #3\n ldmia r0!, {r1, r2, r3}\n mov %0, r0\n"
-        "mov %1, r2\n mov %2, r3"
-        : "=&r"(a), "=&r"(b), "=&r"(c)
-        : "r"((uint32_t)(area + 14))
-        : "r0", "r1", "r2", "r3");
+    ASM("mov r0, %3\n movs r1, #1\n movs r2, #2\n movs r3, #3\n ldmia r0!, {r1, r2, r3}\n mov %0, "
+        "r0\n"
+        "mov %1, r2\n mov %2, r3" : "=&r"(a),
+        "=&r"(b), "=&r"(c) : "r"((uint32_t)(area + 14)) : "r0", "r1", "r2", "r3");
     trace(a - (uint32_t)area);
     trace(c);
 }
@@ -209,7 +221,9 @@ CASE(unprivileged_loads_of_privileged_code) {
     open_rest();
     region(7, (uint32_t)area, SIZE(12) | AP(1));
     begin(5);
-    ASM("mov r1, %1\n mov r0, #77\n ldrt r0, [r1, #12]\n mov %0, r0" : "=r"(value) : "r"(area) : "r0", "r1");
+    ASM("mov r1, %1\n mov r0, #77\n ldrt r0, [r1, #12]\n mov %0, r0" : "=r"(value) : "r"(
+            area) : "r0",
+        "r1");
     trace(value);
     ASM("mov r1, %0\n strt r1, [r1, #16]" ::"r"(area) : "r1", "memory");
     ASM("mov r1, %1\n ldr r0, [r1, #16]\n mov %0, r0" : "=r"(value) : "r"(area) : "r0", "r1");
@@ -246,8 +260,10 @@ CASE(disabled_fault_is_a_hard_fault) {
 }
 
 /* The guard at the end of a stack: the call's frame does not fit. */
-static void guarded(uint32_t enabled) {
+static void guarded(uint32_t enabled, uint32_t call_priority) {
     handlers[SVCALL] = nothing;
+    SHPR(SVCALL) = (uint8_t)call_priority;
+    SHPR(MEM_MANAGE) = 0x40;
     open_rest();
     region(7, (uint32_t)area, SIZE(8) | AP(5) | XN);
     begin(5);
@@ -255,15 +271,24 @@ static void guarded(uint32_t enabled) {
     handlers[MEM_MANAGE] = handlers[HARD_FAULT] = 0;
     frameless = 1;
     use_process_stack();
-    ASM("mov r0, %0\n msr psp, r0\n mov r0, #3\n msr control, r0\n isb\n svc 1" ::"r"(area + 64 + 4) : "r0");
+    ASM("mov r0, %0\n msr psp, r0\n mov r0, #3\n msr control, r0\n isb\n svc 1" ::"r"(area + 64 +
+                                                                                      4) : "r0");
 }
 
 CASE(stack_guard) {
-    guarded(FAULTS_ENABLED);
+    guarded(FAULTS_ENABLED, 0x80);
+}
+
+CASE(stack_guard_and_a_more_urgent_call) {
+    guarded(FAULTS_ENABLED, 0);
+}
+
+CASE(stack_guard_and_a_call_as_urgent) {
+    guarded(FAULTS_ENABLED, 0x40);
 }
 
 CASE(stack_guard_with_the_fault_disabled) {
-    guarded(0);
+    guarded(0, 0x80);
 }
 
 static void put_psp_into_guard(uint32_t *frame) {

@@ -14,14 +14,13 @@ static void enable(uint32_t irq, uint32_t priority, handler with) {
 }
 
 static void set_pending(uint32_t mask) {
-    NVIC_ISPR = mask;
-    BARRIER();
+    COMMIT(NVIC_ISPR = mask);
 }
 
 CASE(supervisor_call) {
     handlers[SVCALL] = nothing;
-    ASM("movs r0, #1\n movs r1, #2\n movs r2, #3\n movs r3, #4\n mov r12, #5\n svc 7" ::
-            : "r0", "r1", "r2", "r3", "r12");
+    ASM("movs r0, #1\n movs r1, #2\n movs r2, #3\n movs r3, #4\n mov r12, #5\n svc 7" :: : "r0",
+        "r1", "r2", "r3", "r12");
     trace(1);
 }
 
@@ -40,9 +39,24 @@ CASE(supervisor_call_returns_a_value_and_flags) {
 
 static void pend_pendsv(uint32_t *frame) {
     (void)frame;
-    ICSR = PENDSVSET;
-    BARRIER();
+    COMMIT(ICSR = PENDSVSET);
     trace(ICSR);
+}
+
+/* An access to the bus inside an IT block, and then another block of code. */
+__attribute__((noinline)) static uint32_t read_in_it_block(uint32_t condition) {
+    uint32_t sum;
+    ASM("movw r3, #0xED08\n movt r3, #0xE000\n movs r1, #1\n cmp %1, #0\n ite ne\n ldrne.w r0, "
+        "[r3]\n moveq r0, #9\n"
+        "movs r2, #0\n b 1f\n nop\n 1: mov r1, #0x55\n mov r2, #0x66\n add %0, r1, r2" : "=r"(
+            sum) : "r"(condition) : "r0",
+        "r1", "r2", "r3", "cc");
+    return sum;
+}
+
+CASE(a_bus_access_in_an_it_block) {
+    for (uint32_t i = 0; i < 4; i++)
+        trace(read_in_it_block(i & 1));
 }
 
 CASE(pendsv_is_chained_behind_a_call) {
@@ -64,14 +78,12 @@ CASE(pendsv_of_a_better_priority_preempts_a_call) {
 
 static void pend_systick(uint32_t *frame) {
     (void)frame;
-    ICSR = PENDSTSET;
-    BARRIER();
+    COMMIT(ICSR = PENDSTSET);
     trace(ICSR);
     ICSR = PENDSTCLR;
     BARRIER();
     trace(ICSR);
-    ICSR = PENDSTSET | PENDSVSET;
-    BARRIER();
+    COMMIT(ICSR = PENDSTSET | PENDSVSET);
     trace(ICSR);
     ICSR = PENDSVCLR;
     BARRIER();
@@ -170,8 +182,7 @@ CASE(priority_group_7) {
 static void pend_self_once(uint32_t *frame) {
     (void)frame;
     if (counter++ < 3) {
-        STIR = 5;
-        BARRIER();
+        COMMIT(STIR = 5);
     }
     trace(NVIC_ISPR);
     trace(NVIC_IABR);
@@ -179,19 +190,19 @@ static void pend_self_once(uint32_t *frame) {
 
 CASE(an_interrupt_that_pends_itself_comes_again) {
     enable(5, 0x40, pend_self_once);
-    STIR = 5;
-    BARRIER();
+    COMMIT(STIR = 5);
     trace(counter);
 }
 
 CASE(stir_from_unprivileged_code) {
+    terse = 1;
     enable(5, 0x40, nothing);
     handlers[BUS_FAULT] = skip_and_clear;
     SHCSR = FAULTS_ENABLED;
     CCR |= 2; /* USERSETMPEND */
     become_unprivileged();
-    STIR = 5;
-    BARRIER();
+    STIR = 5; /* PRIMASK cannot be lifted by this code */
+    ASM("b 1f\n 1: nop");
     trace(1);
 }
 
@@ -200,8 +211,8 @@ CASE(stir_is_refused_to_unprivileged_code) {
     handlers[BUS_FAULT] = skip_and_clear;
     SHCSR = FAULTS_ENABLED;
     become_unprivileged();
-    STIR = 5;
-    BARRIER();
+    STIR = 5; /* PRIMASK cannot be lifted by this code */
+    ASM("b 1f\n 1: nop");
     trace(1);
 }
 
@@ -214,8 +225,7 @@ CASE(pending_while_disabled) {
     trace(NVIC_ISPR);
     set_pending(1u << 9);
     trace(NVIC_ISER);
-    NVIC_ISER = 1u << 9;
-    BARRIER();
+    COMMIT(NVIC_ISER = 1u << 9);
     trace(NVIC_ISPR);
     NVIC_ICER = 1u << 9;
     BARRIER();
@@ -236,8 +246,7 @@ CASE(an_interrupt_disabled_while_active) {
     set_pending(1u << 3);
     trace(NVIC_ISPR);
     handlers[IRQ0 + 3] = nothing;
-    NVIC_ISER = 1u << 3;
-    BARRIER();
+    COMMIT(NVIC_ISER = 1u << 3);
     trace(1);
 }
 
@@ -337,6 +346,7 @@ static void pend_nmi(uint32_t *frame) {
 }
 
 CASE(nmi_preempts_everything) {
+    terse = 1; /* NMI cannot be held back: where it comes is not defined to the instruction */
     handlers[NMI] = nothing;
     enable(0, 0, pend_nmi);
     set_pending(1);
@@ -351,8 +361,7 @@ static void raise_other(uint32_t *frame) {
     (void)frame;
     set_pending(2);
     trace(ICSR);
-    NVIC_IPR(1) = 0x20; /* now it is more urgent than this one */
-    BARRIER();
+    COMMIT(NVIC_IPR(1) = 0x20); /* now it is more urgent than this one */
     trace(ICSR);
 }
 
@@ -366,8 +375,7 @@ static void lower_self(uint32_t *frame) {
     (void)frame;
     set_pending(2);
     trace(ICSR);
-    NVIC_IPR(0) = 0xC0; /* so the other one preempts it */
-    BARRIER();
+    COMMIT(NVIC_IPR(0) = 0xC0); /* so the other one preempts it */
     trace(ICSR);
 }
 
@@ -379,7 +387,7 @@ CASE(an_active_interrupt_becomes_less_urgent) {
 
 CASE(a_call_from_an_urgent_handler_is_a_hard_fault) {
     handlers[SVCALL] = nothing;
-    handlers[HARD_FAULT] = skip_and_clear;
+    handlers[HARD_FAULT] = clear;
     SHPR(SVCALL) = 0x80;
     ASM("msr basepri, %0\n svc 3" ::"r"(0x40));
     trace(1);
@@ -395,7 +403,7 @@ static void call_supervisor(uint32_t *frame) {
 
 CASE(a_call_from_a_handler_of_the_same_priority) {
     handlers[SVCALL] = nothing;
-    handlers[HARD_FAULT] = skip_and_clear;
+    handlers[HARD_FAULT] = clear;
     SHPR(SVCALL) = 0x80;
     enable(0, 0xC0, call_supervisor);
     enable(1, 0x80, call_supervisor);
@@ -477,7 +485,7 @@ CASE(reset_values) {
     trace(R(0xE000EF40)); /* MVFR0, MVFR1 */
     trace(R(0xE000EF44));
     trace(R(0xE000ED00) & 0xFF0FFFF0); /* CPUID without variant and revision */
-    for (uint32_t i = 0; i < 16; i++) /* ID_PFR0 to ID_ISAR4 */
+    for (uint32_t i = 0; i < 4; i++)   /* ID_PFR0, ID_PFR1, ID_DFR0, ID_AFR0 */
         trace(R(0xE000ED40 + 4 * i));
 }
 
@@ -486,7 +494,7 @@ CASE(writable_bits) {
     trace(VTOR & 0x7FFFFF80);
     VTOR = 0;
     SCR = 0xFFFFFFFF;
-    trace(SCR);
+    trace(SCR & 0x12);
     SCR = 0;
     CCR = 0xFFFFFFFF;
     trace(CCR);

@@ -11,7 +11,7 @@ extern const run cases[];
 
 handler handlers[64];
 uint32_t seed;
-uint32_t area[1024] __attribute__((aligned(4096)));
+uint32_t area[2048] __attribute__((aligned(8192)));
 uint32_t process_stack[256] __attribute__((aligned(1024)));
 volatile uint32_t terse, frameless;
 
@@ -63,8 +63,10 @@ __attribute__((used)) void on_exception(uint32_t *frame, uint32_t exc_return) {
         trace(NVIC_ISPR);
         trace(status);
         trace(HFSR);
-        trace(status & 0x80 ? MMFAR : 0);
-        trace(status & 0x8000 ? BFAR : 0);
+        uint32_t addresses[2] = {MMFAR,
+                                 BFAR}; /* which count only while they are said to be valid */
+        trace(addresses[0] & -(status >> 7 & 1));
+        trace(addresses[1] & -(status >> 15 & 1));
         for (uint32_t i = 0; i < 8 && !frameless; i++)
             trace(frame[i]);
     }
@@ -96,6 +98,12 @@ void skip(uint32_t *frame) {
 
 void skip_and_clear(uint32_t *frame) {
     skip(frame);
+    CFSR = CFSR;
+    HFSR = HFSR;
+}
+
+void clear(uint32_t *frame) {
+    (void)frame;
     CFSR = CFSR;
     HFSR = HFSR;
 }

@@ -7,7 +7,17 @@
 #define R(a) (*(volatile uint32_t *)(a))
 #define R8(a) (*(volatile uint8_t *)(a))
 #define ASM(...) __asm__ volatile(__VA_ARGS__)
-#define BARRIER() ASM("dsb\n isb" ::: "memory")
+#define BARRIER() ASM("dsb\n isb" :: : "memory")
+
+/* A store that may make an exception pending, with nothing in doubt about where it is taken: behind
+ * the instruction that lifts PRIMASK again. A machine may execute some more after the store. */
+#define COMMIT(statement)                                                                          \
+    do {                                                                                           \
+        uint32_t mask_;                                                                            \
+        ASM("mrs %0, primask\n cpsid i" : "=r"(mask_)::"memory");                                  \
+        statement;                                                                                 \
+        ASM("dsb\n msr primask, %0\n isb" ::"r"(mask_) : "memory");                                \
+    } while (0)
 
 #define ACTLR R(0xE000E008)
 #define SYST_CSR R(0xE000E010)
@@ -64,15 +74,15 @@ enum {
 typedef void (*handler)(uint32_t *frame);
 extern handler handlers[64];
 extern uint32_t seed; /* set by who runs the program */
-extern uint32_t area[1024];
+extern uint32_t area[2048];
 extern uint32_t process_stack[256];
 /* With it set, only the number of the exception is traced, not the frame and the registers. */
 extern volatile uint32_t terse;
 /* With it set, the frame is not read: it may be where nothing is. */
 extern volatile uint32_t frameless;
 
-#define CASE(name)             \
-    void case_##name(void);    \
+#define CASE(name)                                                                                 \
+    void case_##name(void);                                                                        \
     void case_##name(void)
 
 void trace(uint32_t value);
@@ -83,9 +93,10 @@ uint32_t random_word(void);
 
 /* Handlers that do nothing more than what every exception does, and what some more do. */
 void nothing(uint32_t *frame);
-void skip(uint32_t *frame);        /* go on behind the instruction */
+void skip(uint32_t *frame);           /* go on behind the instruction */
 void skip_and_clear(uint32_t *frame); /* and clear CFSR and HFSR */
-void leave_to_lr(uint32_t *frame); /* return to where LR points, in Thumb state */
+void clear(uint32_t *frame);          /* no more than that, where the frame is past it already */
+void leave_to_lr(uint32_t *frame);    /* return to where LR points, in Thumb state */
 
 /* Accesses whose instruction is known. The loads give what the register holds afterwards: 77 if
  * nothing was loaded. */

@@ -17,7 +17,10 @@ TEMPLATES = (
     *(f"smla{halves} {{r}}, {{r}}, {{r}}, {{r}}" for halves in HALVES),
     *(f"smlal{halves} {{u}}, {{u}}, {{r}}, {{r}}" for halves in HALVES),
     *(f"{name} {{r}}, {{r}}, {{r}}" for name in ("smulwb", "smulwt", "smuad", "smuadx", "smusd", "smusdx")),
-    *(f"{name} {{r}}, {{r}}, {{r}}, {{r}}" for name in ("smlawb", "smlawt", "smlad", "smladx", "smlsd", "smlsdx")),
+    *(
+        f"{name} {{r}}, {{r}}, {{r}}, {{r}}"
+        for name in ("smlawb", "smlawt", "smlad", "smladx", "smlsd", "smlsdx")
+    ),
     *(f"{name} {{u}}, {{u}}, {{r}}, {{r}}" for name in ("smlald", "smlaldx", "smlsld", "smlsldx")),
     *(f"{name} {{r}}, {{r}}, {{r}}" for name in ("smmul", "smmulr")),
     *(f"{name} {{r}}, {{r}}, {{r}}, {{r}}" for name in ("smmla", "smmlar", "smmls", "smmlsr")),

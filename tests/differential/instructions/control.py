@@ -34,7 +34,20 @@ TEMPLATES = (
     "and r0, r0, #0xe0\nmsr basepri, r0\nmrs r1, basepri\nand r2, r2, #0xe0\nmsr basepri_max, r2\n"
     "mrs r3, basepri\nmov r4, #0\nmsr basepri_max, r4\nmrs r5, basepri\nmsr basepri, r4\nmrs r6, basepri",
     # Hints and barriers: nothing to be seen, but none may trap.
-    *("nop", "nop.w", "yield", "yield.w", "sev", "sev.w", "sev\nwfe", "sev.w\nwfe.w", "dsb", "dmb", "isb", "clrex"),
+    *(
+        "nop",
+        "nop.w",
+        "yield",
+        "yield.w",
+        "sev",
+        "sev.w",
+        "sev\nwfe",
+        "sev.w\nwfe.w",
+        "dsb",
+        "dmb",
+        "isb",
+        "clrex",
+    ),
     *("dbg #3", "pld [r0]", "pli [pc, #4]", "udf #1", "udf.w #1"),
 )
 
@@ -72,5 +85,7 @@ def blocks(stream: random.Random) -> list[str]:
     # A branch may be the last of a block.
     for condition in CONDITIONS:
         fill = Filler(stream)
-        made.append(fill(f"itt {condition}\nadd{condition} {{r}}, #1\nb{condition}.n 1f\nadd {{r}}, #2\n1: nop"))
+        made.append(
+            fill(f"itt {condition}\nadd{condition} {{r}}, #1\nb{condition}.n 1f\nadd {{r}}, #2\n1: nop")
+        )
     return made

@@ -33,7 +33,10 @@ TEMPLATES = (
     *(f"{name}.n r1, r1, {{l}}" for name in ("lsls", "lsrs", "asrs", "rors")),
     *(f"{name}{{set}}.w {{r}}, {{r}}, {{r}}" for name in ("lsl", "lsr", "asr", "ror")),
     *(f"{name}{{set}}.w {{r}}, {{r}}, #{{i:1:31}}" for name in ("lsl", "lsr", "asr", "ror")),
-    *("uxtb {r}, {r}\n{name}s.w {r}, {r}, {r}".replace("{name}", name) for name in ("lsl", "lsr", "asr", "ror")),
+    *(
+        "uxtb {r}, {r}\n{name}s.w {r}, {r}, {r}".replace("{name}", name)
+        for name in ("lsl", "lsr", "asr", "ror")
+    ),
     "rrx{set} {r}, {r}",
     # Carry chains of 64 and 96 bits.
     "adds.w {r}, {r}, {r}\nadcs.w {r}, {r}, {r}\nadcs.w {r}, {r}, {r}",

@@ -7,7 +7,7 @@ import random
 from tests.differential.case import WINDOW, WINDOW_WORDS
 
 TEMPLATES = (
-    *(f"{name}.f32 {{s}}, {{s}}, {{s}}" for name in ("vadd", "vsub", "vmul", "vnmul", "vdiv")) ,
+    *(f"{name}.f32 {{s}}, {{s}}, {{s}}" for name in ("vadd", "vsub", "vmul", "vnmul", "vdiv")),
     *(f"{name}.f32 {{s}}, {{s}}, {{s}}" for name in ("vmla", "vmls", "vnmla", "vnmls")),
     *(f"{name}.f32 {{s}}, {{s}}, {{s}}" for name in ("vfma", "vfms", "vfnma", "vfnms")),
     *(f"{name}.f32 {{s}}, {{s}}" for name in ("vsqrt", "vabs", "vneg", "vmov")),

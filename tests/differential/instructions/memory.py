@@ -133,7 +133,9 @@ def literal(stream: random.Random) -> Made:
     name = stream.choice(("ldr.w", "ldrb.w", "ldrh.w", "ldrsb.w", "ldrsh.w"))
     value = stream.getrandbits(32)
     if stream.random() < 0.3:
-        return fill(f"ldrd {{u}}, {{u}}, 1f\nb 2f\n.balign 4\n1: .word {value}, {value ^ 0x5A5A5A5A}\n2: nop"), {}
+        return fill(
+            f"ldrd {{u}}, {{u}}, 1f\nb 2f\n.balign 4\n1: .word {value}, {value ^ 0x5A5A5A5A}\n2: nop"
+        ), {}
     return fill(f"{name} {{r}}, 1f\nb 2f\n.balign 4\n1: .word {value}\n2: nop"), {}
 
 

@@ -13,9 +13,13 @@ from tests.differential.template import Filler
 SEQUENCE_LENGTH = 12
 
 
-def _templates(stream: random.Random, templates: Sequence[str], each: int, *, floats: bool = False) -> list[Case]:
+def _templates(
+    stream: random.Random, templates: Sequence[str], each: int, *, floats: bool = False
+) -> list[Case]:
     return [
-        random_case(stream, Filler(stream)(template), floats=floats) for template in templates for _ in range(each)
+        random_case(stream, Filler(stream)(template), floats=floats)
+        for template in templates
+        for _ in range(each)
     ]
 
 
@@ -37,7 +41,8 @@ def _control(stream: random.Random) -> Program:
 def _sequences(stream: random.Random) -> Program:
     templates = (*data_processing.TEMPLATES, *arithmetic.TEMPLATES)
     texts = [
-        "\n".join(Filler(stream)(stream.choice(templates)) for _ in range(SEQUENCE_LENGTH)) for _ in range(600)
+        "\n".join(Filler(stream)(stream.choice(templates)) for _ in range(SEQUENCE_LENGTH))
+        for _ in range(600)
     ]
     return Program("sequences", tuple(random_case(stream, text) for text in texts))
 
@@ -48,7 +53,9 @@ def _memory(stream: random.Random) -> Program:
 
 
 def _float_arithmetic(stream: random.Random) -> Program:
-    return Program("float_arithmetic", tuple(_templates(stream, floating.TEMPLATES, 17, floats=True)), floats=True)
+    return Program(
+        "float_arithmetic", tuple(_templates(stream, floating.TEMPLATES, 17, floats=True)), floats=True
+    )
 
 
 def _float_memory(stream: random.Random) -> Program:
