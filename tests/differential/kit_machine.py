@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hil.virtual.soc.cpu import Watchpoint
 from tests.differential.layout import PROGRESS, RESULTS
 from tests.differential.machine import Outcome
 from tests.virtual.soc.program import Kit
@@ -11,9 +12,18 @@ PATIENCE = 2_000_000  # microseconds of virtual time
 QUIET_AFTER = 1_000_000
 
 
-def run(image: bytes, slice_microseconds: float = 50_000.0) -> Outcome:
-    """Run `image` until it asks for a reset, in slices of virtual time; the slices must not matter."""
+UNUSED = 0x2003_FFF0
+
+
+def run(image: bytes, slice_microseconds: float = 50_000.0, *, stepwise: bool = False) -> Outcome:
+    """Run `image` until it asks for a reset, in slices of virtual time; the slices must not matter.
+
+    ``stepwise`` sets a watchpoint where no program goes, which has the CPU look at each single instruction; the
+    results must be the same.
+    """
     kit = Kit(image)
+    if stepwise:
+        kit.cpu.watchpoints = (Watchpoint(UNUSED, 4, read=True, write=True),)
     ended: list[bool] = []
 
     def end() -> None:

@@ -1,7 +1,8 @@
 """Fills templates of instructions in: `{name}` and `{name:low:high}` become registers and numbers.
 
 A register that must differ from others of its case (else the result is UNPREDICTABLE) is written `{u}`: no two
-of a case are the same. `{r}` is any of R0 to R12, `{l}` any of R0 to R7.
+of a case are the same. `{r}` is any of R0 to R12, `{l}` any of R0 to R7. `{cond}` and `{c}` are the one condition of
+the case, `{o}` is its opposite.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ class Filler:
 
     def __init__(self, stream: random.Random, kept: tuple[int, ...] = ()) -> None:
         self._stream = stream
+        self._condition = stream.choice(CONDITIONS)
         self._unique = [number for number in range(13) if number not in kept]
         self._any = list(self._unique)
         stream.shuffle(self._unique)
@@ -29,7 +31,7 @@ class Filler:
             "s": lambda: f"s{stream.randrange(32)}",
             "d": lambda: f"d{stream.randrange(16)}",
             "set": lambda: stream.choice(("", "s")),
-            "cond": lambda: stream.choice(CONDITIONS),
+            "cond": lambda: self._condition,
             "shift": self._shift,
             "imm": self._modified_immediate,
             "rotate": lambda: stream.choice(("", ", ror #8", ", ror #16", ", ror #24")),
@@ -41,12 +43,14 @@ class Filler:
 
     def _field(self, match: re.Match[str]) -> str:
         name, low, high = match.groups()
+        if name in ("c", "o"):  # the condition of the case, and its opposite
+            return CONDITIONS[CONDITIONS.index(self._condition) ^ (name == "o")]
         if name == "i":
             return str(self._stream.randint(int(low), int(high)))
         if name == "bits":  # a bit field: #lsb, #width
             lsb = self._stream.randrange(32)
             return f"#{lsb}, #{self._stream.randint(1, 32 - lsb)}"
-        return self._fields[name]()
+        return self._fields[name]() if name in self._fields else match.group()  # {r3} is a list of registers
 
     def _shift(self) -> str:
         kind = self._stream.choice(("lsl", "lsr", "asr", "ror", "rrx", ""))

@@ -29,7 +29,7 @@ def test_slices_do_not_show_in_the_results(name: str) -> None:
 
 def test_slices_do_not_show_in_what_handlers_see() -> None:
     for seed in (1, 2):
-        image = scenarios.image("order.storm", seed)
+        image = scenarios.image("order.interrupt_storm", seed)
         whole, sliced = kit_machine.run(image), kit_machine.run(image, slice_microseconds=7.7)
         assert whole.finished, whole.trouble
         assert scenarios.trace(whole) == scenarios.trace(sliced)

@@ -260,3 +260,52 @@ CASE(lazy_saving_is_refused) {
     ASM("mrs r1, psp\n msr psp, %0\n svc 1\n msr psp, r1" ::"r"(area + 200) : "r1");
     show_control();
 }
+
+/* Handlers at random that use the registers, or do not, and pend each other. */
+static volatile uint32_t left;
+
+static void storm_handler(uint32_t *frame) {
+    (void)frame;
+    if (!left)
+        return;
+    left--;
+    uint32_t what = random_word();
+    show_control();
+    if (what & 1)
+        fill(what & 0xFFFF);
+    COMMIT(NVIC_ISPR = what >> 8 & what >> 16 & 0xF);
+    if ((what & 3) == 3) { /* else their content is not defined here (B1.5.7) */
+        uint32_t value;
+        ASM("vmov %0, s7\n vadd.f32 s1, s2, s3" : "=r"(value));
+        trace(value);
+    }
+    if (what & 4)
+        COMMIT(ICSR = PENDSVSET);
+    show_control();
+}
+
+CASE(context_storm) {
+    uint32_t control = random_word();
+    begin((control & 7 ? ASPEN : 0) | (control & 0x18 ? LSPEN : 0));
+    terse = 1;
+    if (control & 0x20)
+        use_process_stack();
+    handlers[PENDSV] = handlers[SVCALL] = storm_handler;
+    SHPR(SVCALL) = 0x80;
+    for (uint32_t i = 0; i < 4; i++)
+        handlers[IRQ0 + i] = storm_handler;
+    NVIC_ISER = 0xF;
+    for (uint32_t round = 0; round < 25; round++) {
+        SHPR(PENDSV) = (uint8_t)(random_word() & 0xE0);
+        for (uint32_t i = 0; i < 4; i++)
+            NVIC_IPR(i) = (uint8_t)(random_word() & 0xE0);
+        left = 12;
+        if (random_word() & 3)
+            fill(0x1000 * round);
+        if (random_word() & 1)
+            ASM("mrs r0, control\n bic r0, #4\n msr control, r0\n isb" :: : "r0");
+        ASM("svc 1");
+        show_control();
+        show();
+    }
+}

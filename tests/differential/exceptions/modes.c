@@ -216,3 +216,51 @@ CASE(sleep_on_exit) {
     ASM("wfi");
     trace(100); /* only after the third */
 }
+
+/* ---- interrupts at any place ---------------------------------------------------------------- */
+
+/* A checksum over IT blocks, loads and stores of many words, long multiplications, exclusive
+ * accesses and accesses to the bus: interrupts in between must not show in it. */
+static uint32_t checksum(uint32_t rounds) {
+    uint32_t sum;
+    ASM("mov r4, %1\n mov r5, %2\n movs r0, #1\n movw r6, #0xED08\n movt r6, #0xE000\n"
+        "1: add r0, r0, r4, lsl #3\n cmp r0, #0\n"
+        "itete mi\n addmi r0, #17\n eorpl r0, r0, r4\n rormi r0, r0, #3\n addpl r0, #5\n"
+        "mvn r1, r0\n add r2, r0, r4\n mul r3, r0, r2\n stmia r5, {r0-r3}\n tst r0, #4\n"
+        "ittte ne\n ldrne.w r8, [r6]\n addne r0, r8\n addne r0, #1\n addeq r0, #2\n"
+        "ldmia r5, {r1, r2, r3, r8}\n smlal r1, r2, r3, r8\n eor r0, r2\n"
+        "2: ldrex r1, [r5, #16]\n add r1, r0\n strex r2, r1, [r5, #16]\n cmp r2, #0\n bne 2b\n"
+        "eor r0, r1\n ldrd r2, r3, [r5, #4]\n strd r3, r2, [r5, #8]\n sub r0, r3\n"
+        "subs r4, #1\n bne 1b\n mov %0, r0" : "=r"(sum) : "r"(rounds),
+        "r"(area) : "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r8", "cc", "memory");
+    return sum;
+}
+
+static volatile uint32_t ticks;
+
+static void count_tick(uint32_t *frame) {
+    (void)frame;
+    ticks++;
+    if (ticks & 1)
+        ICSR = PENDSVSET;
+}
+
+CASE(interrupts_do_not_show_in_what_they_interrupt) {
+    terse = 2;
+    handlers[SYSTICK] = count_tick;
+    handlers[PENDSV] = nothing;
+    SHPR(PENDSV) = 0xE0;
+    uint32_t expected = checksum(300);
+    trace(expected);
+    SYST_RVR = 1500 + seed * 7;
+    SYST_CVR = 0;
+    SYST_CSR = 7;
+    while (ticks < 60) {
+        area[4] = 0;
+        uint32_t sum = checksum(300);
+        if (sum != expected)
+            trace(sum);
+    }
+    SYST_CSR = 0;
+    trace(1);
+}

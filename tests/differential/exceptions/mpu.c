@@ -322,3 +322,105 @@ CASE(the_handler_opens_the_region_and_the_access_is_made_again) {
     store_word((uint32_t)area + 4, 0x5A5A);
     trace(load_word((uint32_t)area + 4));
 }
+
+/* Regions of 1 KB and more at random, with subregions of 1 KB and more, and accesses at random. */
+static void tell_and_skip(uint32_t *frame) {
+    trace(CFSR);
+    trace(MMFAR);
+    skip_and_clear(frame);
+}
+
+static void tell_and_return(uint32_t *frame) {
+    uint32_t status = CFSR;
+    if ((status & 0xFF) != 1) {
+        tell_and_skip(frame);
+        return;
+    }
+    trace(frame[6]);
+    leave_to_lr(frame);
+    CFSR = status;
+}
+
+static void give_privilege(uint32_t *frame) {
+    (void)frame;
+    ASM("mrs r0, control\n bic r0, #1\n msr control, r0\n isb" :: : "r0");
+}
+
+static void random_region(uint32_t number) {
+    static const uint8_t accesses[] = {0, 1, 2, 3, 3, 5, 6, 7};
+    uint32_t what = random_word();
+    uint32_t bits = 10 + (what & 3);
+    uint32_t attributes = SIZE(bits) | AP(accesses[what >> 4 & 7]);
+    if (what & 0x100)
+        attributes |= XN;
+    if (bits == 13)
+        attributes |= what >> 8 & 0xFF00;
+    if ((what & 0x600) == 0)
+        attributes = 0;
+    region(number, (uint32_t)area + ((what >> 12 & 0x1FFF) & ~((1u << bits) - 1)), attributes);
+}
+
+static void random_access(void) {
+    uint32_t what = random_word();
+    uint32_t address = (uint32_t)area + (what & 0x1FFC);
+    uint32_t a = 1, b = 2;
+    switch (what >> 16 & 7) {
+    case 0:
+        trace(load_word(address));
+        break;
+    case 1:
+        trace(load_half(address + 2));
+        break;
+    case 2:
+        trace(load_byte(address + 1));
+        break;
+    case 3:
+        store_word(address, 0x47704770);
+        break;
+    case 4:
+        store_half(address, 0x4770);
+        break;
+    case 5:
+        ASM("mov r0, %2\n ldrd r2, r3, [r0], #8\n mov %0, r0\n mov %1, r2" : "=r"(a),
+            "=r"(b) : "r"(address & ~7u) : "r0", "r2", "r3");
+        trace(a - (uint32_t)area);
+        break;
+    case 6:
+        ASM("movw r1, #0x4770\n movt r1, #0x4770\n mov r2, r1\n mov r0, %1\n stmia r0!, {r1, r2}\n "
+            "mov %0, r0" : "=r"(a) : "r"(address & ~7u) : "r0",
+            "r1", "r2", "memory");
+        trace(a - (uint32_t)area);
+        break;
+    default:
+        call(address | 1);
+        trace(what & 0x1FFC);
+    }
+}
+
+CASE(region_storm) {
+    static const uint8_t controls[] = {5, 5, 7, 1};
+    terse = 1;
+    for (uint32_t i = 0; i < 2048; i++)
+        area[i] = 0x47704770; /* bx lr, twice */
+    BARRIER();
+    region(0, 0, SIZE(20) | AP(6));
+    region(1, 0x20000000, SIZE(18) | AP(3));
+    handlers[HARD_FAULT] = handlers[BUS_FAULT] = handlers[USAGE_FAULT] = tell_and_skip;
+    handlers[MEM_MANAGE] = tell_and_return;
+    handlers[SVCALL] = give_privilege;
+    SHCSR = FAULTS_ENABLED;
+    for (uint32_t round = 0; round < 60; round++) {
+        MPU_CTRL = 0;
+        for (uint32_t i = 2; i < 8; i++)
+            if (random_word() & 1)
+                random_region(i);
+        MPU_CTRL = controls[random_word() & 3];
+        BARRIER();
+        for (uint32_t i = 0; i < 20; i++)
+            random_access();
+        become_unprivileged();
+        for (uint32_t i = 0; i < 20; i++)
+            random_access();
+        ASM("svc 1");
+    }
+}

@@ -520,6 +520,33 @@ CASE(writable_bits) {
     trace(NVIC_ICER);
 }
 
+/* Interrupts pended from inside IT blocks. Where exactly they come is the machine's choice; that
+ * the rest of the block is executed as it should be is not. */
+static uint32_t pend_in_it_block(uint32_t condition) {
+    uint32_t sum;
+    ASM("movw r3, #0xEF00\n movt r3, #0xE000\n movs r2, #1\n movs r0, #0\n cmp %1, #0\n"
+        "itete ne\n strne.w r2, [r3]\n streq.w r2, [r3]\n addne r0, #1\n addeq r0, #2\n"
+        "itttt ne\n strne.w r2, [r3]\n addne r0, #4\n addne r0, #8\n addne r0, #16\n"
+        "ittee eq\n addeq r0, #32\n streq.w r2, [r3]\n addne r0, #64\n strne.w r2, [r3]\n"
+        "b 1f\n nop\n 1: add r0, #128\n mov %0, r0" : "=r"(sum) : "r"(condition) : "r0",
+        "r2", "r3", "cc");
+    return sum;
+}
+
+static void change_flags(uint32_t *frame) {
+    (void)frame;
+    counter++;
+    ASM("cmp r0, r0\n cmn r0, #1" :: : "cc");
+}
+
+CASE(interrupts_inside_it_blocks) {
+    terse = 2;
+    enable(1, 0x40, change_flags);
+    for (uint32_t i = 0; i < 6; i++)
+        trace(pend_in_it_block(i & 1));
+    trace(counter != 0);
+}
+
 /* A storm: priorities, groups and masks at random; each handler pends some others, up to a number
  * in all. */
 static void storm_handler(uint32_t *frame) {
@@ -542,7 +569,7 @@ static void storm_handler(uint32_t *frame) {
     set_base(0);
 }
 
-CASE(storm) {
+CASE(interrupt_storm) {
     terse = 1;
     set_group(3 + random_word() % 5);
     trace(AIRCR);

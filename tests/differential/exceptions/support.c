@@ -52,7 +52,8 @@ __attribute__((used)) void on_exception(uint32_t *frame, uint32_t exc_return) {
     ASM("mrs %0, ipsr" : "=r"(n));
     if (n == SVCALL && !frameless && R8(frame[6] - 2) == END_CALL)
         finish();
-    trace(0xE0000000u | n);
+    if (terse < 2)
+        trace(0xE0000000u | n);
     if (!terse) {
         uint32_t status = CFSR;
         trace(exc_return);

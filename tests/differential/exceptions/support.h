@@ -76,7 +76,7 @@ extern handler handlers[64];
 extern uint32_t seed; /* set by who runs the program */
 extern uint32_t area[2048];
 extern uint32_t process_stack[256];
-/* With it set, only the number of the exception is traced, not the frame and the registers. */
+/* 1: only the number of the exception is traced, not the frame and the registers. 2: nothing is. */
 extern volatile uint32_t terse;
 /* With it set, the frame is not read: it may be where nothing is. */
 extern volatile uint32_t frameless;

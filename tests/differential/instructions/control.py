@@ -24,6 +24,21 @@ TEMPLATES = (
     "and r0, r0, #3\ntbh [pc, r0, lsl #1]\n9: .hword (1f-9b)/2, (2f-9b)/2, (3f-9b)/2, (4f-9b)/2\n"
     "1: add r1, #1\n2: add r2, #2\n3: add r3, #3\n4: add r4, #4",
     "and r0, r0, #7\n1: add.w r{i:1:12}, {r}, #5\nsubs r0, #1\nbpl 1b",
+    "adr.w r3, 1f\norr r3, r3, #1\npush {r3}\nldr pc, [sp], #4\nadds {l}, #1\n.balign 4\n1: nop",
+    "adr.w r3, 1f\norr r3, r3, #1\npush {r3}\nldm sp!, {pc}\nadds {l}, #1\n.balign 4\n1: nop",
+    "adr.w r3, 1f\norr r3, r3, #1\npush {r2, r3}\nldmia.w sp!, {r4, pc}\nadds {l}, #1\n.balign 4\n1: nop",
+    "ldr.w pc, 2f\nadds {l}, #1\n.balign 4\n2: .word 1f + 1\n1: nop",
+    # Accesses to the bus (VTOR) inside IT blocks, and another block of code behind.
+    *(
+        "movw r3, #0xED08\nmovt r3, #0xE000\n" + block + "\nb 1f\nnop\n1: add r0, r1\nadd r4, r0, #3"
+        for block in (
+            "ite {cond}\nldr{c} r0, [r3]\nldr{o} r1, [r3]",
+            "itt {cond}\nldr{c} r0, [r3]\nadd{c} r1, #1",
+            "itte {cond}\nldr{c}.w r0, [r3]\nadd{c} r1, #1\nmov{o} r2, #5",
+            "itete {cond}\nadd{c} r2, #1\nldr{o}.w r0, [r3]\nldr{c}.w r0, [r3]\nadd{o} r1, #1",
+            "itttt {cond}\nstr{c}.w r3, [sp]\nldr{c}.w r0, [r3]\nldrb{c} r1, [r3]\nldrh{c} r2, [r3]",
+        )
+    ),
     # Special registers.
     *(f"msr apsr_{fields}, {{r}}\nmrs {{r}}, apsr" for fields in ("nzcvq", "g", "nzcvqg")),
     *(f"mrs {{r}}, {name}" for name in ("xpsr", "apsr", "iapsr", "eapsr", "ipsr", "epsr", "iepsr", "psp")),

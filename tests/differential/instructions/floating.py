@@ -52,6 +52,7 @@ def memory(stream: random.Random) -> tuple[str, dict[int, int]]:
     first = stream.randrange(most - count + 1)
     names = f"{{{letter}{first}-{letter}{first + count - 1}}}" if count > 1 else f"{{{letter}{first}}}"
     start = WINDOW + 4 * stream.randrange(WINDOW_WORDS - count * words + 1)
+    start += (stream.randrange(20) == 0 and count * words < WINDOW_WORDS) * 2  # they refuse to be unaligned
     end = start + 4 * count * words
     if stream.random() < 0.2:
         inside = stream.choice((f"vpush {names}", f"vpush {names}\nvpop {names}"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from tests.differential.case import WINDOW, WINDOW_WORDS
-from tests.differential.template import Filler
+from tests.differential.template import CONDITIONS, Filler
 
 BASE = 7
 """The register that holds the address."""
@@ -111,7 +111,7 @@ def stack(stream: random.Random) -> Made:
 def exclusive(stream: random.Random) -> Made:
     """LDREX, STREX and CLREX: with and without a reservation."""
     kind = stream.choice(("", "b", "h"))
-    at = stream.randrange(15) * 4
+    at = stream.randrange(15) * 4 + (stream.randrange(20) == 0)  # it refuses to be unaligned
     offset = ", #4" if kind == "" and stream.random() < 0.5 else ""
     fill = Filler(stream, kept=(BASE,))
     first, second, third = fill("{u}"), fill("{u}"), fill("{u}")
@@ -139,7 +139,47 @@ def literal(stream: random.Random) -> Made:
     return fill(f"{name} {{r}}, 1f\nb 2f\n.balign 4\n1: .word {value}\n2: nop"), {}
 
 
-MAKERS = (single, single, single, single, double, multiple, narrow_multiple, stack, exclusive, literal)
+def conditional(stream: random.Random) -> Made:
+    """Loads and stores in an IT block, before and behind what changes the flags."""
+    fill = Filler(stream, kept=(BASE,))
+    chosen = stream.randrange(len(CONDITIONS))
+    condition, other = CONDITIONS[chosen], CONDITIONS[chosen ^ 1]
+    letters = stream.choice(("t", "te", "tt", "tet", "tte", "tett", "teet", "tttt"))
+    texts = [f"it{letters[1:]} {condition}"]
+    for letter in letters:
+        name = condition if letter == "t" else other
+        offset = stream.randrange(40)
+        texts.append(
+            stream.choice(
+                (
+                    f"ldr{name}.w {{r}}, [r7, #{offset}]",
+                    f"str{name}.w {{r}}, [r7, #{offset}]",
+                    f"ldrsb{name}.w {{r}}, [r7, #{offset}]",
+                    f"strh{name}.w {{r}}, [r7, #{offset}]",
+                    f"stm{name}.w r7, {{{{r1, r4, r6}}}}",
+                    f"cmp{name}.w {{r}}, {{r}}",
+                    f"add{name}.w {{r}}, {{r}}, #1",
+                )
+            )
+            .replace("{{", "{")
+            .replace("}}", "}")
+        )
+    return fill("\n".join([*texts, "b 1f", "nop", "1: add.w {r}, {r}, #3"])), {BASE: WINDOW + 16}
+
+
+MAKERS = (
+    single,
+    single,
+    single,
+    single,
+    double,
+    multiple,
+    narrow_multiple,
+    stack,
+    exclusive,
+    literal,
+    conditional,
+)
 
 
 def _some(stream: random.Random, numbers: list[int], least: int, most: int) -> list[int]:
