@@ -7,7 +7,7 @@ import pytest
 from tests.differential import kit_machine, qemu_machine, scenarios
 from tests.differential.exclusions import EXCEPTIONS
 
-STORM_SEEDS = range(1, 9)
+STORM_SEEDS = range(1, 5)
 """Each is another course of those cases that draw theirs from a stream."""
 RUNS = [
     (name, seed) for name in scenarios.names() for seed in (STORM_SEEDS if name.endswith("_storm") else (1,))

@@ -409,7 +409,7 @@ CASE(region_storm) {
     handlers[MEM_MANAGE] = tell_and_return;
     handlers[SVCALL] = give_privilege;
     SHCSR = FAULTS_ENABLED;
-    for (uint32_t round = 0; round < 60; round++) {
+    for (uint32_t round = 0; round < 15; round++) {
         MPU_CTRL = 0;
         for (uint32_t i = 2; i < 8; i++)
             if (random_word() & 1)
