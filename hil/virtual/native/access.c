@@ -41,6 +41,8 @@ void core_fault(struct core *c, uint32_t address, uint32_t kind) {
     c->fault_address = address;
     core_save_registers(c);
     c->limit = 0;
+    if (kind == FAULT_MEM_READ)
+        c->forget_pages = 1; /* the engine does not ask a second time about a page it knows */
 }
 
 /* The access in progress faults. Safe in callbacks. */
@@ -100,11 +102,11 @@ static void remember(struct core *c, uint32_t value) {
 /* ---- the bus ------------------------------------------------------------------------------- */
 
 #define STIR 0xE000EF00u
-#define XPSR_IF_THEN 0x0600FC00u
 #define XPSR_THUMB (1u << 24)
 
 static bool is_bus(uint32_t address) {
-    return address - 0x40000000u < 0x20000000u || address >= 0xE0000000u;
+    return address - 0x40000000u < 0x20000000u || address >= 0xE0000000u ||
+           address - QSPI_WINDOW < QSPI_WINDOW_SIZE;
 }
 
 /* The private peripheral bus is for privileged code only, whatever the MPU says (B3.1.3); but for
@@ -197,6 +199,12 @@ static void program(struct core *c, uint32_t address, uint32_t size, uint32_t va
     memcpy(&old, at, 4);
     value &= old;
     memcpy(at, &value, 4);
+    uint8_t *writes =
+        c->nvm_writes + (address < FLASH_SIZE ? address : FLASH_SIZE + address - UICR_BASE) / 4;
+    if (*writes < 255)
+        ++*writes;
+    if (*writes > NVM_WRITES_BETWEEN_ERASES)
+        c->on_nvm_excess(address);
     c->nvm_operations++;
     c->nvm_address = address;
     c->nvm_old = old;
@@ -282,7 +290,8 @@ static bool on_nothing(struct core *c, uint32_t address, bool write) {
     if (c->abandoned)
         return false;
     core_synchronise(c);
-    core_fault(c, address, write ? FAULT_BUS_WRITE : FAULT_BUS_READ);
+    if (may_touch(c, address, write ? MAY_WRITE : MAY_READ))
+        core_fault(c, address, write ? FAULT_BUS_WRITE : FAULT_BUS_READ);
     return may_go_on(c, write);
 }
 
@@ -346,6 +355,11 @@ EXPORT void core_on_watched_access(void *engine, int type, uint64_t address, int
     (void)value;
     if ((c->ccr & CCR_UNALIGN_TRP) && (address & (uint64_t)(size - 1)) && !c->fault) {
         core_fault(c, (uint32_t)address, FAULT_UNALIGNED);
+        const uint8_t *memory = core_memory(c, (uint32_t)address, (uint32_t)size);
+        if (type == ACCESS_WRITE && memory && size <= 4) { /* the engine will store all the same */
+            c->undo_size = (uint32_t)size;
+            memcpy(&c->undo, memory, (size_t)size);
+        }
         return;
     }
     uint32_t kind = type == ACCESS_WRITE ? WATCH_WRITE : WATCH_READ;

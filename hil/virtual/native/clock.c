@@ -123,6 +123,21 @@ void core_settle(struct core *c) {
 
 /* ---- by single instructions ---------------------------------------------------------------- */
 
+/* ITSTATE for the next instruction (A7.3.2, ITAdvance). */
+static uint32_t next_then(uint32_t state) {
+    return (state & 7) ? (state & 0xE0) | (state << 1 & 0x1F) : 0;
+}
+
+/* The instruction at `address` faults before the engine has begun it, and has its ITSTATE at hand.
+ */
+static bool fault_in_front(struct core *c, uint32_t address, uint32_t kind, bool in_then) {
+    core_fault(c, address, kind);
+    uint32_t state = in_then ? c->then_state : 0;
+    c->saved[15] &= ~XPSR_IF_THEN;
+    c->saved[15] |= (state & 0xFC) << 8 | (state & 3) << 25;
+    return true;
+}
+
 /* Count what an IT block skipped on the way to this instruction: the engine does not tell of it.
  * True: the instruction is in an IT block, where the engine does not stop. */
 static bool count_skipped(struct core *c, uint32_t address) {
@@ -130,6 +145,7 @@ static bool count_skipped(struct core *c, uint32_t address) {
         advance(c, 1);
         c->then_next += core_length(c, c->then_next);
         c->then_left--;
+        c->then_state = next_then(c->then_state);
     }
     if (c->then_left) {
         c->then_next += core_length(c, address);
@@ -137,28 +153,28 @@ static bool count_skipped(struct core *c, uint32_t address) {
         return true;
     }
     c->then_left = core_then_length(c, address);
+    c->then_state = core_halfword(c, address) & 0xFF;
     c->then_next = address + 2;
     return false;
 }
 
 /* What the engine does not do by itself for this instruction. True: it must not be executed. */
-static bool prepare(struct core *c, uint32_t address) {
+static bool prepare(struct core *c, uint32_t address, bool in_then) {
     uint32_t flags = core_flags(c, address) & c->traps;
     if (flags & HAS_SEND_EVENT)
         c->event = 1;
     if (flags & HAS_FLOAT) {
         if (!core_float_enabled(c)) {
-            core_fault(c, address, FAULT_NO_FLOAT);
-            return true;
+            return fault_in_front(c, address, FAULT_NO_FLOAT, in_then);
         }
         if (!core_preserve_float(c))
             return true;
+        core_begin_float(c);
     }
     if (flags & HAS_DIVIDE) { /* SDIV and UDIV: the divisor is Rm, which may be the link register */
         int divisor = core_halfword(c, address + 2) & 0xF;
         if (!core_get(c, divisor == 14 ? REG_LR : REG_R0 + divisor)) {
-            core_fault(c, address, FAULT_DIVIDE);
-            return true;
+            return fault_in_front(c, address, FAULT_DIVIDE, in_then);
         }
     }
     c->mask_touched = !!(flags & HAS_MASK_CHANGE);
@@ -198,7 +214,10 @@ EXPORT void core_on_instruction(void *engine, uint64_t at, uint32_t size, void *
     }
     c->address = address;
     c->accesses = 0;
-    if (c->traps && prepare(c, address) && !unstoppable) {
+    bool refused = c->traps && prepare(c, address, unstoppable);
+    if (unstoppable)
+        c->then_state = next_then(c->then_state);
+    if (refused && !unstoppable) {
         ask_engine_to_stop(c);
         return;
     }

@@ -177,6 +177,10 @@ static void wait_for_event(struct core *c) {
 }
 
 static void undefined(struct core *c) {
+    if (!c->thumb) { /* a branch to an even address: there is no other instruction set to go to */
+        core_invalid_state(c);
+        return;
+    }
     if (c->pc != c->address) { /* the engine reports WFE and YIELD so, past the instruction */
         if (core_is_hint(c, c->address, HINT_WFE))
             wait_for_event(c);
@@ -245,7 +249,7 @@ static bool is_refusal(int error) {
 /* Which blocks need attention now. */
 static uint32_t traps(struct core *c) {
     uint32_t wanted = HAS_SEND_EVENT;
-    if ((c->fpccr & FPCCR_LSPACT) || !core_float_enabled(c))
+    if ((c->fpccr & FPCCR_LSPACT) || !core_float_enabled(c) || !(core_get(c, REG_CONTROL) & 4))
         wanted |= HAS_FLOAT;
     if (c->ccr & CCR_DIV_0_TRP)
         wanted |= HAS_DIVIDE;
@@ -272,6 +276,7 @@ static void find_then(struct core *c) {
     uint32_t mask = xpsr >> 10 & 3; /* ITSTATE<3:2> are bits 11:10, <1:0> are bits 26:25 */
     mask = mask << 2 | (xpsr >> 25 & 3);
     c->then_left = mask ? 4 - (uint32_t)__builtin_ctz(mask) : 0;
+    c->then_state = (xpsr >> 8 & 0xFC) | (xpsr >> 25 & 3);
     c->then_next = c->pc;
 }
 
@@ -314,8 +319,14 @@ static void execute(struct core *c) {
     } else {
         core_settle(c);
     }
+    c->thumb = core_get(c, REG_XPSR) >> 24 & 1;
     c->ticks += c->stall;
     c->stall = 0;
+    if (c->forget_pages) {
+        c->forget_pages = 0;
+        for (int which = 0; which < ENGINES; which++)
+            c->control(c->engines[which], ENGINE_FORGET_PAGES);
+    }
     if (c->fault)
         return; /* the rest of what the instruction did does not count */
     if (c->abandoned) {

@@ -34,6 +34,8 @@ enum {
     RAM_BASE = 0x20000000,
     CODE_RAM_BASE = 0x00800000,
     RAM_SIZE = 0x40000,
+    QSPI_WINDOW = 0x12000000,
+    QSPI_WINDOW_SIZE = 0x8000000,
     UICR_BASE = 0x10001000,
     UICR_SIZE = 0x1000,
 
@@ -49,6 +51,7 @@ enum {
     LATCH_NVMC_CONFIG = 0,
     LATCHES = 2,
     NVMC_CONFIG_WEN = 1,
+    NVM_WRITES_BETWEEN_ERASES = 2, /* nRF52840 PS, NVMC electrical specification: nWRITE */
 };
 
 /* What a block of instructions holds that the core has to do something about. */
@@ -129,6 +132,8 @@ enum {
  */
 #define FP_CONTEXT (1u << 2 | 1u << 3)
 
+#define XPSR_IF_THEN 0x0600FC00u
+
 /* FPCCR (B3.2.21). */
 #define FPCCR_ASPEN (1u << 31)
 #define FPCCR_LSPEN (1u << 30)
@@ -173,6 +178,7 @@ enum {
     ENGINE_READ_PROTECTED = 13,
     ENGINE_FETCH_PROTECTED = 14,
     ENGINE_EXCEPTION = 21,
+    ENGINE_FORGET_PAGES = 11 | 1 << 30,
     ENGINE_REMOVE_CACHE = 9 | 2 << 26 | 1 << 30,
 
     PROT_READ = 1,
@@ -248,6 +254,8 @@ struct core {
     uint32_t (*bus_read)(uint32_t, uint32_t);
     void (*bus_write)(uint32_t, uint32_t, uint32_t);
     void (*on_nvm_stop)(void);
+    void (*on_nvm_excess)(uint32_t);
+    uint8_t *nvm_writes; /* how often each word was written since its erase: flash, then UICR */
     uint8_t *flash, *ram, *uicr;
     struct core_latch *latch[LATCHES];
     struct core_tables *tables;
@@ -259,15 +267,15 @@ struct core {
     /* The block in progress: `counted` of its `block_count` instructions are in `ticks`. */
     uint32_t block, block_size, block_count, counted, traps;
     /* Single instructions from here up to there, and the rest of an IT block in them. */
-    uint32_t exact, exact_from, exact_to, then_next, then_left;
+    uint32_t exact, exact_from, exact_to, then_next, then_left, then_state;
     /* What the accesses of this instruction gave, for when it is begun again; `replay` is the next.
      */
     uint32_t accesses, access[MAX_ACCESSES], replay, replay_end, abandoned, bus_value;
-    uint32_t fault, fault_address, fault_pc, saved[16];
+    uint32_t fault, fault_address, fault_pc, saved[16], undo, undo_size, forget_pages;
     /* The latest entry of a fault handler, for who watches: what was pushed, and the state at it.
      */
     uint32_t faults, fault_exception, fault_frame, fault_return;
-    uint32_t vtor, group_mask, ccr, scr, cfsr, hfsr, mmfar, bfar, fpccr, fpcar, cpacr;
+    uint32_t vtor, group_mask, ccr, scr, cfsr, hfsr, mmfar, bfar, fpccr, fpcar, fpdscr, cpacr;
     uint32_t mpu_control, mpu_base[MPU_REGIONS], mpu_size[MPU_REGIONS], mpu_view, pages_changed;
     uint32_t nvm_write_enable, nvm_mode, nvm_address, nvm_old, nvm_new;
     uint32_t halt, step, stepped, debug_enabled, mask_interrupts, watch_hit, watched;
@@ -343,6 +351,7 @@ void core_supervisor_call(struct core *c);
 void core_breakpoint(struct core *c);
 bool core_float_enabled(struct core *c);
 bool core_preserve_float(struct core *c);
+void core_begin_float(struct core *c);
 
 /* core.c */
 uint32_t core_get(struct core *c, int reg);

@@ -34,6 +34,7 @@ _LATCHES, _KEPT, _MAX_ACCESSES = 2, 64, 20
 BUS_READ = CFUNCTYPE(c_uint32, c_uint32, c_uint32)
 BUS_WRITE = CFUNCTYPE(None, c_uint32, c_uint32, c_uint32)
 NVM_STOP = CFUNCTYPE(None)
+NVM_EXCESS = CFUNCTYPE(None, ctypes.c_uint32)
 
 _U64, _U32, _I32 = c_uint64, c_uint32, c_int32
 
@@ -81,6 +82,8 @@ class Core(ctypes.Structure):
         ("bus_read", BUS_READ),
         ("bus_write", BUS_WRITE),
         ("on_nvm_stop", NVM_STOP),
+        ("on_nvm_excess", NVM_EXCESS),
+        ("nvm_writes", c_void_p),
         *_named(c_void_p, "flash ram uicr"),
         ("latch", c_void_p * _LATCHES),
         ("tables", c_void_p),
@@ -89,14 +92,15 @@ class Core(ctypes.Structure):
         *_named(_U32, "sleeping slept event lockup hung off quiet"),
         *_named(_U32, "poll mask_touched"),
         *_named(_U32, "block block_size block_count counted traps"),
-        *_named(_U32, "exact exact_from exact_to then_next then_left"),
+        *_named(_U32, "exact exact_from exact_to then_next then_left then_state"),
         ("accesses", _U32),
         ("access", _U32 * _MAX_ACCESSES),
         *_named(_U32, "replay replay_end abandoned bus_value"),
         *_named(_U32, "fault fault_address fault_pc"),
         ("saved", _U32 * 16),
+        *_named(_U32, "undo undo_size forget_pages"),
         *_named(_U32, "faults fault_exception fault_frame fault_return"),
-        *_named(_U32, "vtor group_mask ccr scr cfsr hfsr mmfar bfar fpccr fpcar cpacr"),
+        *_named(_U32, "vtor group_mask ccr scr cfsr hfsr mmfar bfar fpccr fpcar fpdscr cpacr"),
         ("mpu_control", _U32),
         ("mpu_base", _U32 * MPU_REGIONS),
         ("mpu_size", _U32 * MPU_REGIONS),

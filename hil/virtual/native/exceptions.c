@@ -165,6 +165,9 @@ void core_take_data_fault(struct core *c) {
     c->fault = FAULT_NONE;
     bool bus = kind == FAULT_BUS_READ || kind == FAULT_BUS_WRITE;
     core_restore_registers(c);
+    if (c->undo_size)
+        __builtin_memcpy(core_memory(c, c->fault_address, c->undo_size), &c->undo, c->undo_size);
+    c->undo_size = 0;
     c->sleeping = SLEEP_NONE;
     if (bus && (c->ccr & CCR_BFHFNMIGN) && core_negative_priority(c)) {
         c->pc += core_length(c, c->pc); /* B3.2.8: handlers of priority -1 and -2 may probe */
@@ -273,8 +276,19 @@ bool core_preserve_float(struct core *c) {
     }
     store_float(c, to);
     c->fpccr &= ~(uint32_t)FPCCR_LSPACT;
-    c->traps &= ~(uint32_t)HAS_FLOAT;
     return true;
+}
+
+/* The first floating-point instruction since an exception was entered, or at all, has a context of
+ * its own (A2.5, ExecuteFPCheck): FPSCR as FPDSCR says, if contexts are kept apart (FPCCR.ASPEN).
+ */
+void core_begin_float(struct core *c) {
+    if (core_get(c, REG_CONTROL) & 4)
+        return;
+    core_set(c, REG_CONTROL, (core_get(c, REG_CONTROL) & 3) | FP_CONTEXT);
+    if (c->fpccr & FPCCR_ASPEN)
+        core_set(c, REG_FPSCR, c->fpdscr);
+    c->traps &= ~(uint32_t)HAS_FLOAT;
 }
 
 /* Leave room for the floating-point registers, and remember for whom (B1.5.7, UpdateFPCCR). */
@@ -368,7 +382,8 @@ static void enter(struct core *c, uint32_t n) {
          */
         stack_fault(c, fault);
         uint32_t best = best_pending(c);
-        if (best && (group(c, best) < group(c, n) || best <= HARD_FAULT))
+        if (best && (group(c, best) < group(c, n) || best <= HARD_FAULT ||
+                     (group(c, best) == group(c, n) && best < n)))
             n = best;
         if (c->lockup)
             return;
@@ -394,7 +409,8 @@ static bool tail_chain(struct core *c, uint32_t exc_return) {
     core_set(c, REG_CONTROL, core_get(c, REG_CONTROL) & 1);
     core_set(c, REG_EPSR, 1u << 24);
     c->ticks += TAIL_CHAIN_TICKS;
-    take(c, n, exc_return, core_get(c, exc_return & 4 ? REG_PSP : REG_MSP));
+    take(c, n, 0xF0000000u | (exc_return & 0x0FFFFFFF),
+         core_get(c, exc_return & 4 ? REG_PSP : REG_MSP));
     return true;
 }
 
@@ -436,6 +452,12 @@ static void deactivate(struct core *c, uint32_t n) {
     c->event = 1;
 }
 
+/* A return that contradicts itself: the fault begins as if it had been chained to (B1.5.8). */
+static void invalid_return(struct core *c, uint32_t exc_return) {
+    core_usage_fault(c, UFSR_INVPC);
+    tail_chain(c, exc_return);
+}
+
 /* How the MPU looks at the frame: with the privilege of what is returned to. */
 static uint32_t return_view(struct core *c, bool thread) {
     uint32_t view = core_view(c);
@@ -449,25 +471,24 @@ void core_leave(struct core *c, uint32_t exc_return) {
     if (n >= EXCEPTIONS || !may_return(c, n, exc_return)) {
         if (n < EXCEPTIONS)
             deactivate(c, n);
-        core_set(c, REG_LR, 0xF0000000u | (exc_return & 0x0FFFFFFF));
-        core_usage_fault(c, UFSR_INVPC);
+        invalid_return(c, exc_return);
         return;
     }
     deactivate(c, n);
-    if (tail_chain(c, 0xF0000000u | (exc_return & 0x0FFFFFFF)))
+    if (tail_chain(c, exc_return))
         return;
     uint32_t frame = core_get(c, process_stack ? REG_PSP : REG_MSP);
     uint32_t length = extended ? 0x68 : 0x20, fault = 0;
     const uint8_t *from = stack(c, frame & ~3u, length, MAY_READ, return_view(c, thread),
                                 MMFSR_MUNSTKERR, BFSR_UNSTKERR, &fault);
     if (!from) {
-        core_set(c, REG_LR, 0xF0000000u | (exc_return & 0x0FFFFFFF));
         stack_fault(c, fault);
+        tail_chain(c, exc_return);
         return;
     }
     uint32_t xpsr = load(from + 28);
     if (thread != !(xpsr & 0x1FF)) {
-        core_usage_fault(c, UFSR_INVPC);
+        invalid_return(c, exc_return);
         return;
     }
     if (extended && (c->fpccr & FPCCR_LSPACT)) { /* nobody touched them: they were never pushed */

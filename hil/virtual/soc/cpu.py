@@ -42,6 +42,7 @@ BUS_RANGES = (
     (0x5000_0000, 0x8_0000),
     (0xE000_0000, 0x10_0000),
     (0xF000_0000, 0x1000),
+    (0x1200_0000, 0x800_0000),  # QSPI: the external flash, read in place
 )
 TRANSLATION_BUFFER = 16 << 20  # Unicorn would reserve 1 GB of address space for each CPU
 RESET_ENABLED = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 11 | 1 << 14 | 1 << 15
@@ -257,7 +258,7 @@ class Cpu:
             setattr(core, name, 0)
         for name in ("vtor", "scr", "cfsr", "hfsr", "mmfar", "bfar", "fpcar", "watch_hit", "engine_error"):
             setattr(core, name, 0)
-        for name in ("cpacr", "mpu_control", "exact", "replay_end", "abandoned"):
+        for name in ("cpacr", "fpdscr", "mpu_control", "exact", "replay_end", "abandoned", "undo_size"):
             setattr(core, name, 0)
         for region in range(native.MPU_REGIONS):
             self._library.core_set_region(self._at, region, 0, 0)
@@ -528,9 +529,11 @@ class Cpu:
         core.bus_read = native.BUS_READ(self._bus_read)
         core.bus_write = native.BUS_WRITE(self._bus_write)
         core.on_nvm_stop = native.NVM_STOP(self._nvm_stop)
+        core.on_nvm_excess = native.NVM_EXCESS(self._nvm_excess)
+        core.nvm_writes = native.buffer_address(self.nvm.counts.counts)
         tables = (ctypes.c_uint64 * (library.core_tables_size() // 8 + 1))()
         core.tables = ctypes.addressof(tables)
-        self._keep += [core.bus_read, core.bus_write, core.on_nvm_stop, tables]
+        self._keep += [core.bus_read, core.bus_write, core.on_nvm_stop, core.on_nvm_excess, tables]
         library.core_begin(self._at)
         for which, engine in enumerate((self._engine, self._stepper)):
             core.engines[which] = _handle(engine)
@@ -618,6 +621,12 @@ class Cpu:
     def _nvm_stop(self) -> None:
         try:
             self.nvm.on_stop()
+        except BaseException as error:
+            self._keep_error(error)
+
+    def _nvm_excess(self, address: int) -> None:
+        try:
+            self.nvm.counts.on_excess(address)
         except BaseException as error:
             self._keep_error(error)
 

@@ -54,7 +54,6 @@ CONSTANTS = {
 STORED = {
     0xE000_E008: (0x0000_0307, 0),  # ACTLR
     0xE000_ED3C: (WORD, 0),  # AFSR
-    0xE000_EF3C: (0x07C0_0000, 0),  # FPDSCR
 }
 # SHCSR: bit of the state, by exception (B3.2.13).
 _SHCSR_ACTIVE = {
@@ -121,6 +120,7 @@ class SystemControl:
         core_register(0xE000_ED38, "bfar", WORD)
         core_register(0xE000_EF34, "fpccr", 0xC000_017B)
         core_register(0xE000_EF38, "fpcar", 0xFFFF_FFF8)
+        core_register(0xE000_EF3C, "fpdscr", 0x07C0_0000)
         bus.register(0xE000_ED28, partial(getattr, self._core, "cfsr"), partial(self._clear, "cfsr"))
         bus.register(0xE000_ED2C, partial(getattr, self._core, "hfsr"), partial(self._clear, "hfsr"))
         bus.register(0xE000_ED04, self._icsr, self._write_icsr)
