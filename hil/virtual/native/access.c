@@ -41,7 +41,7 @@ void core_fault(struct core *c, uint32_t address, uint32_t kind) {
     c->fault_address = address;
     core_save_registers(c);
     c->limit = 0;
-    if (kind == FAULT_MEM_READ)
+    if (kind == FAULT_MEM_READ || kind == FAULT_MEM_WRITE)
         c->forget_pages = 1; /* the engine does not ask a second time about a page it knows */
 }
 

@@ -346,13 +346,10 @@ static void execute(struct core *c) {
 /* Who may access what depends on the mode; and on what was written to the MPU. */
 static void look_at_rights(struct core *c) {
     uint32_t view = core_view(c);
-    if (view != c->mpu_view) {
-        c->mpu_view = view;
-        memset(c->tables->changed, 1, sizeof c->tables->changed);
-        c->pages_changed = 1;
-    }
-    if (c->pages_changed)
-        core_apply_rights(c);
+    if (view == c->mpu_view && !c->pages_changed)
+        return;
+    c->mpu_view = view;
+    core_apply_rights(c);
 }
 
 /* Run until something outside is needed; the reason is returned. `hard` is the tick to stop at. */

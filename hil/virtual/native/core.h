@@ -287,6 +287,9 @@ struct core {
     struct core_kept kept[KEPT];
 };
 
+/* How the MPU looks at what executes: not at all, as privileged, or as other code. */
+enum { VIEW_OFF, VIEW_PRIVILEGED, VIEW_USER, VIEWS };
+
 /* What only makes things fast, or mirrors what the engines have been told: not part of a saved
  * state. */
 enum {
@@ -296,11 +299,12 @@ enum {
 };
 struct core_tables {
     struct core_block block[BLOCKS];
-    uint32_t generation[FLASH_PAGES];          /* of the code in the page */
-    uint8_t code[PAGES];                       /* an engine holds translated code of the page */
-    uint8_t changed[PAGES];                    /* its rights are to be looked at again */
-    size_t hook[ENGINES][PAGES - FLASH_PAGES]; /* by which the engine asks about a page of RAM */
-    uint8_t rights[ENGINES][PAGES];            /* what the engine lets through without asking */
+    uint32_t generation[FLASH_PAGES]; /* of the code in the page */
+    uint8_t code[PAGES];              /* an engine holds translated code of the page */
+    uint8_t changed[PAGES];           /* its rights are to be looked at again */
+    uint8_t view[VIEWS][PAGES];       /* what it has in each view, as the MPU is set */
+    uint8_t rights[ENGINES][PAGES];   /* what the engine lets through without asking */
+    size_t hook[ENGINES][RAM_PAGES], hook_all[ENGINES]; /* by which an engine asks about RAM */
 };
 
 /* thumb.c */

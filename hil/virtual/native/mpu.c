@@ -8,7 +8,8 @@
 
 #include "core.h"
 
-enum { VIEW_OFF, VIEW_PRIVILEGED, VIEW_USER };
+/* Beside the rights of a page: some of it has others; it is mapped as a part of the bus. */
+enum { MIXED = 8, AS_BUS = 8, SINGLE_PAGES = 8 };
 
 /* AP of MPU_RASR (table B3-15) as rights of privileged and of other code. */
 static uint32_t permitted(uint32_t attributes, bool privileged) {
@@ -91,87 +92,131 @@ static bool is_mixed(const struct core *c, uint32_t address) {
     return false;
 }
 
-/* The rights that all of a page has for data, and that any of it has for instructions. */
-static uint32_t page_rights(const struct core *c, uint32_t page) {
-    uint32_t address = page_address(page);
-    uint32_t rights = core_rights(c, c->mpu_view, address);
-    if (c->mpu_view && is_mixed(c, address)) {
-        for (uint32_t at = address + 32; at < address + PAGE; at += 32) {
-            uint32_t here = core_rights(c, c->mpu_view, at);
-            rights = (rights & here & (MAY_READ | MAY_WRITE)) | ((rights | here) & MAY_EXECUTE);
-        }
+/* The rights that all of a page has for data and that any of it has for instructions, and whether
+ * some of it has others. */
+static uint32_t rights_in(const struct core *c, uint32_t view, uint32_t address) {
+    uint32_t rights = core_rights(c, view, address);
+    if (view == VIEW_OFF || !is_mixed(c, address))
+        return rights;
+    uint32_t mixed = 0;
+    for (uint32_t at = address + 32; at < address + PAGE; at += 32) {
+        uint32_t here = core_rights(c, view, at);
+        mixed |= here ^ rights ? MIXED : 0u;
+        rights = (rights & here & (MAY_READ | MAY_WRITE)) | ((rights | here) & MAY_EXECUTE);
     }
-    if (page >= FLASH_PAGES) {
-        if (!c->tables->code[page])
-            rights &= ~(uint32_t)MAY_EXECUTE; /* until it is tried: see core_open_code */
-    } else {
-        rights &= ~(uint32_t)MAY_WRITE; /* stores there program: see access.c */
-        uint32_t whole = address / FLASH_PAGE;
-        if (c->read_protect[whole / 64] >> (whole % 64) & 1)
-            rights = 0;
-    }
-    return rights;
+    return rights | mixed;
 }
 
-/* Let the engine ask about a page of RAM, or no longer: where it might, stores are slow. */
-static void ask_about(struct core *c, uint32_t which, uint32_t page, bool ask) {
-    uint64_t address = page_address(page);
-    size_t *hook = &c->tables->hook[which][page - FLASH_PAGES];
+/* What an engine is to let through of a page by itself. */
+static uint32_t target(const struct core *c, uint32_t which, uint32_t page) {
+    const struct core_tables *tables = c->tables;
+    uint32_t rights = tables->view[c->mpu_view][page];
+    uint32_t mixed = rights & MIXED;
+    rights &= MAY_ALL;
+    if (page < FLASH_PAGES) {
+        uint32_t whole = page * PAGE / FLASH_PAGE;
+        if (c->read_protect[whole / 64] >> (whole % 64) & 1)
+            return AS_BUS;
+        rights &= ~(uint32_t)MAY_WRITE; /* stores there program: see access.c */
+    } else if (!tables->code[page]) {
+        rights &= ~(uint32_t)MAY_EXECUTE; /* until it is tried: see core_open_code */
+    } else if (which == STEPWISE) {
+        rights &= ~(uint32_t)MAY_WRITE; /* not to change code behind the other engine's back */
+    }
+    return mixed && !(rights & MAY_READ) ? AS_BUS : rights;
+}
+
+/* Let the engine ask about accesses to a range. Where it might ask, stores are slow: so it does in
+ * RAM only as long as it must. */
+static void ask_about(struct core *c, uint32_t which, size_t *hook, uint64_t first, uint64_t last,
+                      bool ask) {
     if (ask && !*hook)
-        c->add_hook(c->engines[which], hook, HOOK_REFUSED, (void *)core_on_bad_access, c, address,
-                    address + PAGE - 1);
+        c->add_hook(c->engines[which], hook, HOOK_REFUSED, (void *)core_on_bad_access, c, first,
+                    last);
     if (!ask && *hook) {
         c->delete_hook(c->engines[which], *hook);
         *hook = 0;
     }
 }
 
-static void set_page(struct core *c, uint32_t which, uint32_t page, uint32_t rights) {
-    void *engine = c->engines[which];
-    uint32_t address = page_address(page);
-    uint32_t before = c->tables->rights[which][page];
-    if (page >= FLASH_PAGES)
-        ask_about(c, which, page, (rights & (MAY_READ | MAY_WRITE)) != (MAY_READ | MAY_WRITE));
-    c->tables->rights[which][page] = (uint8_t)rights;
-    if (before & ~rights & MAY_EXECUTE)
-        c->control(engine, ENGINE_REMOVE_CACHE, (uint64_t)address, (uint64_t)address + PAGE);
-    bool was_bus = !(before & MAY_READ), is_bus = !(rights & MAY_READ);
-    if (is_bus) { /* the engine asks about each read only on the bus */
-        if (!was_bus) {
-            c->unmap(engine, address, PAGE);
-            c->map_bus(engine, address, PAGE, (void *)core_on_bus_read, c,
-                       (void *)core_on_bus_write, c);
-        }
-        c->protect(engine, address, PAGE, 0);
-        return;
+static bool is_open(uint32_t rights) {
+    return (rights & (MAY_READ | MAY_WRITE)) == (MAY_READ | MAY_WRITE);
+}
+
+/* A few guarded pages are asked about one by one; where there are more, or user code that only part
+ * of the RAM is for, all of it is, until the MPU is switched off. */
+static void ask_about_ram(struct core *c, uint32_t which) {
+    struct core_tables *tables = c->tables;
+    uint32_t closed = 0;
+    for (uint32_t page = 0; page < RAM_PAGES; page++)
+        closed += !is_open(tables->rights[which][FLASH_PAGES + page]);
+    bool all = closed > SINGLE_PAGES || (tables->hook_all[which] && c->mpu_control);
+    ask_about(c, which, &tables->hook_all[which], RAM_BASE, RAM_BASE + RAM_SIZE - 1, all);
+    for (uint32_t page = 0; page < RAM_PAGES; page++) {
+        uint64_t address = RAM_BASE + page * PAGE;
+        bool ask = !all && !is_open(tables->rights[which][FLASH_PAGES + page]);
+        ask_about(c, which, &tables->hook[which][page], address, address + PAGE - 1, ask);
     }
-    if (was_bus) {
-        c->unmap(engine, address, PAGE);
+}
+
+/* The engine asks about each read only on the bus: a page of which parts may be read becomes one.
+ */
+static void exchange(struct core *c, void *engine, uint32_t address, bool as_bus) {
+    c->unmap(engine, address, PAGE);
+    if (as_bus)
+        c->map_bus(engine, address, PAGE, (void *)core_on_bus_read, c, (void *)core_on_bus_write,
+                   c);
+    else
         c->map_memory(engine, address, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC,
                       core_memory(c, address, PAGE));
+}
+
+/* Give an engine its rights, neighbours with the same ones together. */
+static void apply_to(struct core *c, uint32_t which) {
+    struct core_tables *tables = c->tables;
+    void *engine = c->engines[which];
+    bool any = false;
+    for (uint32_t page = 0; page < PAGES;) {
+        uint32_t before = tables->rights[which][page], after = target(c, which, page);
+        uint32_t first = page, address = page_address(page), less = 0;
+        if (before == after) {
+            page++;
+            continue;
+        }
+        any = true;
+        do {
+            less |= tables->rights[which][page] & ~after & MAY_EXECUTE;
+            if ((tables->rights[which][page] ^ after) & AS_BUS)
+                exchange(c, engine, page_address(page), after & AS_BUS);
+            tables->rights[which][page++] = (uint8_t)after;
+        } while (page < PAGES && page_address(page) == address + (page - first) * PAGE &&
+                 target(c, which, page) == after && tables->rights[which][page] != after);
+        uint64_t length = (uint64_t)(page - first) * PAGE;
+        if (less)
+            c->control(engine, ENGINE_REMOVE_CACHE, (uint64_t)address, address + length);
+        c->protect(engine, address, length,
+                   (after & MAY_READ ? PROT_READ : 0u) | (after & MAY_WRITE ? PROT_WRITE : 0u) |
+                       (after & MAY_EXECUTE ? PROT_EXEC : 0u));
     }
-    uint32_t protection = PROT_READ | (rights & MAY_WRITE ? PROT_WRITE : 0u) |
-                          (rights & MAY_EXECUTE ? PROT_EXEC : 0u);
-    c->protect(engine, address, PAGE, protection);
+    if (!any)
+        return;
+    ask_about_ram(c, which);
+    c->control(engine, ENGINE_FORGET_PAGES);
 }
 
 /* Tell the engines what has changed since; not while one runs. */
 void core_apply_rights(struct core *c) {
     struct core_tables *tables = c->tables;
-    c->pages_changed = 0;
-    for (uint32_t page = 0; page < PAGES; page++) {
+    for (uint32_t page = 0; c->pages_changed && page < PAGES; page++) {
         if (!tables->changed[page])
             continue;
         tables->changed[page] = 0;
-        uint32_t rights = page_rights(c, page);
-        /* The engine of single instructions must not change code behind the other's back. */
-        uint32_t stepwise =
-            page >= FLASH_PAGES && tables->code[page] ? rights & ~(uint32_t)MAY_WRITE : rights;
-        if (tables->rights[BLOCKWISE][page] != rights)
-            set_page(c, BLOCKWISE, page, rights);
-        if (tables->rights[STEPWISE][page] != stepwise)
-            set_page(c, STEPWISE, page, stepwise);
+        for (uint32_t view = VIEW_OFF; view <= VIEW_USER; view++)
+            tables->view[view][page] = (uint8_t)rights_in(c, view, page_address(page));
     }
+    c->pages_changed = 0;
+    for (uint32_t which = 0; which < ENGINES; which++)
+        apply_to(c, which);
 }
 
 /* Code is about to be executed from RAM. Pages of RAM cannot be executed from until then, since the
@@ -218,14 +263,6 @@ EXPORT void core_pages_changed(struct core *c, uint32_t address, uint64_t length
     c->limit = 0;
 }
 
-/* The engines as they are made: all memory open, flash to be read only. */
-EXPORT void core_begin(struct core *c) {
-    for (uint32_t which = 0; which < ENGINES; which++) {
-        memset(c->tables->rights[which], MAY_READ | MAY_WRITE, PAGES);
-        memset(c->tables->rights[which], MAY_READ | MAY_EXECUTE, FLASH_PAGES);
-    }
-}
-
 /* Nothing that was translated, counted or told to the engines holds any more. Not while one runs.
  */
 EXPORT void core_forget(struct core *c) {
@@ -233,6 +270,15 @@ EXPORT void core_forget(struct core *c) {
     memset(c->tables->code, 0, sizeof c->tables->code);
     memset(c->tables->changed, 1, sizeof c->tables->changed);
     c->pages_changed = 1;
+}
+
+/* The engines as they are made: all memory open, flash to be read only. */
+EXPORT void core_begin(struct core *c) {
+    for (uint32_t which = 0; which < ENGINES; which++) {
+        memset(c->tables->rights[which], MAY_READ | MAY_WRITE, PAGES);
+        memset(c->tables->rights[which], MAY_READ | MAY_EXECUTE, FLASH_PAGES);
+    }
+    core_forget(c);
 }
 
 /* MPU_RBAR and MPU_RASR of a region as software writes them. Safe in callbacks. */
