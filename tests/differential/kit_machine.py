@@ -12,7 +12,8 @@ PATIENCE = 2_000_000  # microseconds of virtual time
 QUIET_AFTER = 1_000_000
 
 
-UNUSED = 0x2003_FFF0
+UNUSED = 0x0083_0000
+"""RAM by its address on the code bus, which no program uses."""
 
 
 def run(image: bytes, slice_microseconds: float = 50_000.0, *, stepwise: bool = False) -> Outcome:

@@ -28,10 +28,12 @@ def test_handlers_see_what_they_see_on_qemu(name: str, seed: int) -> None:
     assert _lines(scenarios.trace(ours)) == _lines(scenarios.trace(theirs))
 
 
+# Left out: a case whose course depends on the time, and one that takes minutes in this way.
+TOO_LONG = ("modes.interrupts_do_not_show_in_what_they_interrupt", "mpu.region_storm")
+
+
 @pytest.mark.nightly
-@pytest.mark.parametrize(
-    "name", [name for name in scenarios.names() if not name.startswith("modes.interrupts_do")]
-)
+@pytest.mark.parametrize("name", [name for name in scenarios.names() if name not in TOO_LONG])
 def test_single_instructions_show_handlers_the_same(name: str) -> None:
     image = scenarios.image(name)
     whole, stepwise = kit_machine.run(image), kit_machine.run(image, stepwise=True)
