@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
+import os
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,16 +20,18 @@ from hil.serve import images
 from hil.serve.endpoints import Endpoints
 from hil.serve.hci import HciSocket
 from hil.serve.loop import PacedLoop
+from hil.serve.messages import Told, messages_to, tell_fault, tell_stuck
 from hil.serve.scpi import SupplySocket
 from hil.serve.sockets import HOST
 from hil.serve.state import SAVE_EVERY_S, StateKeeper
 from hil.serve.terminal import PseudoTerminal
 from hil.serve.wiring import LooseUarts, rewire
 from hil.virtual.bench import Bench
-from hil.virtual.faultwatch import FaultReport, FaultWatch
+from hil.virtual.faultwatch import FaultWatch
 from hil.virtual.kernel import TICKS_PER_MS, TICKS_PER_SECOND
 from hil.virtual.kit import Kit
 from hil.virtual.statefile import KitState
+from hil.virtual.stuckwatch import StuckWatch
 from hil.virtual.wire import swd as wire_swd
 
 log = logging.getLogger(__name__)
@@ -75,7 +77,7 @@ def serve(options: Options) -> None:
         raise InputError(
             "--btsnoop records what goes between the kit and its controller: not with --no-controller"
         )
-    with _logging(options.log), contextlib.ExitStack() as stack:
+    with messages_to(options.log), contextlib.ExitStack() as stack:
         pieces = images.read_pieces(list(options.images))
         if options.bundled:
             pieces += _bundled(rig.device)
@@ -83,6 +85,9 @@ def serve(options: Options) -> None:
         if keeper is not None:
             stack.callback(keeper.close)
         state = images.flash(keeper.state if keeper is not None else KitState.blank(), pieces)
+        warning = images.cannot_start(state, pieces)
+        if warning:
+            log.warning("%s", warning)
         _Served(rig, options, state, keeper, stack).run()
 
 
@@ -118,7 +123,7 @@ class _Served:
             keeper.keep(self._kit)
         self._loop = loop = PacedLoop(bench.kernel)
         stack.callback(loop.close)
-        self._watch = FaultWatch(self._kit.soc, _tell_fault)
+        self._watch = FaultWatch(self._kit.soc, tell_fault)
 
         self._supply = SupplySocket(loop, bench.psu, options.supply_port)
         stack.callback(self._supply.close)
@@ -143,6 +148,7 @@ class _Served:
         # Before the servers close: what their threads still ask for would wait for ever.
         stack.callback(loop.refuse)
         loop.every(POLL_S, self._watch.poll)
+        loop.every(POLL_S, StuckWatch(self._kit.soc, tell_stuck, Told("watchdog reset")).poll)
         loop.every(POLL_S, LooseUarts((*self._kit.soc.uartes, self._kit.soc.uart0)).poll)
         if keeper is not None:
             loop.every(SAVE_EVERY_S, keeper.save_changes)
@@ -193,6 +199,7 @@ class _Served:
             btsnoop=str(options.btsnoop) if options.btsnoop is not None else None,
             log=str(options.log) if options.log is not None else None,
             state=str(options.state) if options.state is not None else None,
+            pid=os.getpid(),
             volts=self._volts,
         )
 
@@ -225,14 +232,6 @@ class _Served:
             log.info("%s at %s: %d times", kind, "?" if pc is None else f"0x{pc:08x}", count)
 
 
-def _tell_fault(report: FaultReport, count: int) -> None:
-    if count > 1:
-        log.warning("%s, for the %dth time", report.lines()[0], count)
-        return
-    for line in report.lines():
-        log.warning("%s", line)
-
-
 def _unix_microseconds() -> int:
     return time.time_ns() // 1000
 
@@ -252,33 +251,6 @@ def _bundled(device: DeviceFile) -> list[images.Piece]:
             ("application", device.slot("primary").start, product.images().make("1.0.0").data),
         )
     ]
-
-
-@contextlib.contextmanager
-def _logging(path: Path | None) -> Iterator[None]:
-    """Messages to stderr, and to a file if there is to be one: stdout is for the one line of JSON."""
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
-    if path is not None:
-        try:
-            handlers.append(logging.FileHandler(path, "w", encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"{path}: cannot be written: {error.strerror}") from None
-    root = logging.getLogger()
-    level = root.level
-    for handler in handlers:
-        handler.setFormatter(logging.Formatter("hil: %(message)s"))
-        root.addHandler(handler)
-    root.setLevel(logging.WARNING)
-    logging.getLogger("hil").setLevel(logging.INFO)
-    # It tells of every request that fails, which debuggers provoke while they look around.
-    logging.getLogger("pyocd.probe.tcp_probe_server").setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        root.setLevel(level)
-        for handler in handlers:
-            root.removeHandler(handler)
-            handler.close()
 
 
 @contextlib.contextmanager

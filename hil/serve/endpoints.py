@@ -31,6 +31,8 @@ class Endpoints:
     """Copy of the messages on stderr."""
     state: str | None
     """Where flash and UICR are kept."""
+    pid: int
+    """The process, to send SIGTERM to."""
     volts: float
     """What the supply is set to."""
 

@@ -72,3 +72,16 @@ def flash(state: KitState, pieces: list[Piece]) -> KitState:
         base = UICR_BASE if piece.address >= UICR_BASE else 0
         memories[base][piece.address - base : piece.end - base] = piece.data
     return KitState(bytes(memories[0]), bytes(memories[UICR_BASE]))
+
+
+def cannot_start(state: KitState, pieces: list[Piece]) -> str:
+    """Why a kit with these memories cannot run, empty when it can: the core fetches its vectors from address 0."""
+    if state.flash[:8] != b"\xff" * 8:
+        return ""
+    if not pieces:
+        return "the flash is blank: the kit does nothing until it is programmed"
+    first = min(pieces, key=lambda piece: piece.address)
+    return (
+        f"there is no vector table at address 0, so the kit cannot start: the lowest image, {first.origin}, begins at "
+        f"0x{first.address:08x}; does it need a bootloader?"
+    )

@@ -65,11 +65,6 @@ class Connection:
         if len(self._out) > self._limit:
             self.close()
 
-    def hold(self, held: bool) -> None:
-        """Read nothing from the client for a while."""
-        if self.open:
-            self._loop.watch(self._socket, self._events(0 if held else selectors.EVENT_READ), self._ready)
-
     def close(self) -> None:
         """Hang up; may be called again."""
         if self.open:
@@ -77,9 +72,6 @@ class Connection:
             self._loop.watch(self._socket, 0)
             self._socket.close()
             self._closed(self)
-
-    def _events(self, reading: int) -> int:
-        return reading | (selectors.EVENT_WRITE if self._out else 0)
 
     def _flush(self) -> None:
         try:
@@ -91,7 +83,8 @@ class Connection:
         except OSError:
             self.close()
             return
-        self._loop.watch(self._socket, self._events(selectors.EVENT_READ), self._ready)
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._out else 0)
+        self._loop.watch(self._socket, events, self._ready)
 
     def _ready(self, events: int) -> None:
         if events & selectors.EVENT_WRITE:

@@ -40,7 +40,7 @@ T = TypeVar("T")
 CLIENTS = 16
 LINE_LIMIT = 1 << 20
 """Octets of one request, which is a line of JSON."""
-BLOCK_LIMIT = 1 << 16
+BLOCK_LIMIT = 1 << 12
 """Words of one block transfer."""
 SEQUENCE_LIMIT = 1 << 12
 """Bits of one SWJ sequence."""

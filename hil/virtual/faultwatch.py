@@ -50,6 +50,7 @@ _MMARVALID, _BFARVALID = 1 << 7, 1 << 15
 _HFSR_BITS = {1: "VECTTBL", 30: "FORCED", 31: "DEBUGEVT"}
 _FRAME = ("r0", "r1", "r2", "r3", "r12", "lr", "pc", "xpsr")
 _FRAME_PC = 6
+_ERASED_VECTORS = b"\xff" * 8
 _SP, _LR, _XPSR, _MSP, _PSP = 13, 14, 16, 17, 18
 
 
@@ -86,7 +87,8 @@ class FaultReport:
 
 class FaultWatch:
     """Watches one chip and hands each new fault to `told`; call `poll` between slices of the kernel, a second apart or
-    less. A fault that comes again at the same place is counted, and told again at the 10th, 100th, ... time.
+    less. A fault that comes again at the same place is counted, and told again at the 10th, 100th, ... time. A chip
+    without a vector table is not told of.
 
     `told` gets the report and how often that fault has happened. It is called inside the kernel.
     """
@@ -146,6 +148,8 @@ class FaultWatch:
     # ---- The report ----
 
     def _report(self, kind: str, *, in_handler: bool) -> None:
+        if self._soc.memory.read(0, 8) == _ERASED_VECTORS:
+            return  # a chip without a program locks up at once: nothing has failed
         frame = self._frame() if in_handler else None
         stacked = self._words(frame, len(_FRAME)) if frame is not None else []
         # Firmware that fails and resets itself may do so 100,000 times a second: what is not told must be quick.

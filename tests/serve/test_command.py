@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -14,23 +15,13 @@ from pathlib import Path
 import pytest
 import serial
 
+from hil.errors import BenchError, InputError
+from hil.rig import files
+from hil.serve.bench import Options, serve
+from hil.serve.sockets import HOST
 from hil.virtual import statefile
 from tests.serve.program import compile_program
 from tests.serve.served import PATIENCE_S, Served
-
-
-def refused(*arguments: str | Path) -> str:
-    """The message of a `hil serve` that does not start, for which the input is to blame."""
-    done = subprocess.run(
-        [sys.executable, "-m", "hil", "serve", *map(str, arguments)],
-        capture_output=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (2, b""), done.stderr
-    message = done.stderr.decode()
-    assert message.count("\n") == 1, message
-    return message
 
 
 def test_one_line_of_json_and_a_kit_that_runs(tmp_path: Path) -> None:
@@ -48,6 +39,7 @@ def test_one_line_of_json_and_a_kit_that_runs(tmp_path: Path) -> None:
             "log",
         }
         assert served["volts"] == 3.0
+        assert served["pid"] == served.process.pid
         with serial.Serial(served["console"], 115_200, timeout=PATIENCE_S) as port:
             assert port.read(12) == b"echo ready\r\n"
         terminal = os.open(served["console"], os.O_RDWR | os.O_NOCTTY)
@@ -86,14 +78,6 @@ def test_the_state_outlives_the_process_even_when_it_is_killed(tmp_path: Path) -
     state = tmp_path / "kit.state"
     image = compile_program("echo").write_hex(tmp_path / "echo.hex")
     with Served(tmp_path, "--state", state, "--image", image) as served:
-        second = subprocess.run(
-            [sys.executable, "-m", "hil", "serve", "--state", str(state)],
-            capture_output=True,
-            timeout=PATIENCE_S,
-            check=False,
-        )
-        assert second.returncode == 3
-        assert b"in use by another process" in second.stderr
         while statefile.load(state).flash[:4] == b"\xff" * 4:  # saved once a second
             pass
         served.end(signal.SIGKILL)
@@ -105,35 +89,52 @@ def test_the_state_outlives_the_process_even_when_it_is_killed(tmp_path: Path) -
         assert port.read(12) == b"echo ready\r\n"
 
 
-def test_what_is_wrong_is_one_line(tmp_path: Path) -> None:
+def test_what_is_wrong_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     broken = tmp_path / "broken.hex"
     broken.write_text("hello\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "hil", "serve", "--image", str(broken)],
+        capture_output=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.decode() == f"hil: {broken}:1: not Intel HEX, a line starts with 'h'\n"
+
+
+def test_what_cannot_be_served_is_refused(tmp_path: Path) -> None:
     image = compile_program("echo").write_hex(tmp_path / "echo.hex")
-    assert "broken.hex:1: not Intel HEX" in refused("--image", broken)
-    assert "write address 0x00000000" in refused("--image", image, "--image", image)
     outside = compile_program("echo").write_hex(tmp_path / "outside.hex", 0xF_FFF0)
-    assert "is not in the nRF52840's flash" in refused("--image", outside)
-    assert 'no rig called "nowhere"' in refused("--rig", "nowhere")
-    assert "--btsnoop" in refused("--btsnoop", tmp_path / "x", "--no-controller")
+    real = tmp_path / "real.toml"
+    real.write_text(
+        files.find("virtual").read_text().replace('bench = "virtual"', 'bench = "real"').split("[virtual]")[0]
+    )
+    for options, message in (
+        (Options(images=(image, image)), "write address 0x00000000"),
+        (Options(images=(outside,)), "is not in the nRF52840's flash"),
+        (Options(rig="nowhere"), 'no rig called "nowhere"'),
+        (Options(rig=str(real)), "is a real bench"),
+        (Options(btsnoop=tmp_path / "x", controller=False), "--btsnoop"),
+        (Options(btsnoop=tmp_path / "no" / "x"), "cannot be written"),
+        (Options(log=tmp_path / "no" / "x"), "cannot be written"),
+        (Options(console_pins="P0.99"), "--console-pins"),
+    ):
+        with pytest.raises(InputError, match=message):
+            serve(options)
 
 
-def test_a_port_that_is_taken_is_the_benchs_trouble(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
-        done = subprocess.run(
-            [sys.executable, "-m", "hil", "serve", "--swd-port", port],
-            capture_output=True,
-            timeout=PATIENCE_S,
-            check=False,
-        )
-    assert done.returncode == 3
-    assert f"cannot listen on 127.0.0.1:{port}".encode() in done.stderr
+def test_a_port_that_is_taken_is_the_benchs_trouble() -> None:
+    with socket.create_server((HOST, 0)) as taken:
+        port = taken.getsockname()[1]
+        for options in (Options(swd_port=port), Options(supply_port=port), Options(hci_port=port)):
+            with pytest.raises(BenchError, match=f"cannot listen on {HOST}:{port}: "):
+                serve(options)
 
 
-@pytest.mark.parametrize("option", ["--swd-port", "--supply-port", "--hci-port"])
-def test_a_port_can_be_chosen(tmp_path: Path, option: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
-    with Served(tmp_path, option, port) as served:
-        endpoint = {"--swd-port": "swd", "--supply-port": "supply", "--hci-port": "hci"}[option]
-        assert port in served[endpoint].replace("::", ":").split(":")
+def test_ports_can_be_chosen(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        free = [str(stack.enter_context(socket.create_server((HOST, 0))).getsockname()[1]) for _ in range(3)]
+    with Served(tmp_path, "--swd-port", free[0], "--supply-port", free[1], "--hci-port", free[2]) as served:
+        assert served["swd"] == f"remote:{HOST}:{free[0]}"
+        assert served["supply"] == f"TCPIP::{HOST}::{free[1]}::SOCKET"
+        assert served["hci"] == f"tcp-client:{HOST}:{free[2]}"

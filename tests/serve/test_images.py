@@ -8,7 +8,7 @@ import pytest
 from intelhex import IntelHex
 
 from hil.errors import BenchError, InputError
-from hil.serve.images import Piece, checked, flash, read_pieces
+from hil.serve.images import Piece, cannot_start, checked, flash, read_pieces
 from hil.serve.state import StateKeeper
 from hil.virtual import statefile
 from hil.virtual.kernel import Kernel
@@ -38,6 +38,17 @@ def test_files_go_where_they_say_and_the_rest_of_their_pages_is_erased(tmp_path:
     assert after.flash[0x1_2000:0x1_4000] == b"\xff" * 0xFFE + b"app!" + b"\xff" * 0xFFE
     assert after.flash[0x1_4000:] == b"\x00" * (statefile.FLASH_SIZE - 0x1_4000)
     assert after.uicr == b"\xff" * 0x208 + b"\x5a" + b"\xff" * (0x1000 - 0x209)
+
+
+def test_an_image_without_its_bootloader_is_told(tmp_path: Path) -> None:
+    blank = KitState.blank()
+    assert "the flash is blank" in cannot_start(blank, [])
+    pieces = read_pieces([hex_file(tmp_path / "app.hex", 0xC200, b"application")])
+    assert "app.hex, begins at 0x0000c200; does it need a bootloader?" in cannot_start(
+        flash(blank, pieces), pieces
+    )
+    pieces += read_pieces([hex_file(tmp_path / "boot.hex", 0, b"bootloader")])
+    assert cannot_start(flash(blank, pieces), pieces) == ""
 
 
 def test_two_files_may_share_a_page_but_not_an_address(tmp_path: Path) -> None:

@@ -71,10 +71,9 @@ def test_each_client_gets_its_own_answers(live: Live, supply: SupplySocket) -> N
     live.start()
     with connect(supply.resource) as first, connect(supply.resource) as second:
         for _ in range(5):
-            first.sendall(b"VOLT?;*IDN?\n")
+            first.sendall(b"MEAS:VOLT?;*IDN?\n")
             second.sendall(b"*OPC?\n")
-        for _ in range(5):
-            assert second.recv(64) == b"1\n"
+        assert exactly(second, 10) == b"1\n" * 5
         got = b""
         while got.count(b"\n") < 5:
             got += first.recv(4096)

@@ -65,6 +65,14 @@ class Raw:
         answer: dict[str, Any] = json.loads(self._file.readline())
         return answer
 
+    def power_up(self) -> None:
+        """Bring the line in step and ask for debug power."""
+        self.ask("connect", "SWD")
+        self.ask("swj_sequence", 56, (1 << 56) - 1)
+        assert self.ask("read_dp", 0x0)["result"] == 0x2BA0_1477
+        self.ask("write_dp", 0x4, 0x5000_0000)
+        assert self.ask("read_dp", 0x4)["result"] & 0xF000_0000 == 0xF000_0000
+
     def vanish(self) -> None:
         """As a process does that is killed."""
         self._file.close()
@@ -96,12 +104,31 @@ def test_a_second_client_may_come_and_go_while_the_first_works(connected: Connec
     assert first.target.read_memory(0x2000_8000) == 1
 
 
-def test_an_error_of_one_client_is_not_the_others(connected: Connect) -> None:
-    first, second = connected(), connected()
-    for _ in range(3):
-        with pytest.raises(exceptions.TransferError):
-            first.target.read_memory(0x6000_0000)
-        assert second.target.read_memory(0xE000_ED00) == 0x410F_C241
+def test_an_error_of_one_client_is_not_the_others(server: SwdServer) -> None:
+    first, second = Raw(server), Raw(server)
+    for client in (first, second):
+        client.power_up()
+    first.ask("write_ap", 0x0, 0x2300_0052)  # CSW: words, incrementing
+    first.ask("write_ap", 0x4, 0x6000_0000)  # TAR: where nothing is
+    assert first.ask("read_ap", 0xC)["status"] == TCPClientProbe.StatusCode.TRANSFER_FAULT
+    second.ask("write_ap", 0x4, 0xE000_ED00)
+    assert second.ask("read_ap", 0xC)["result"] == 0x410F_C241
+    first.vanish()
+    second.vanish()
+
+
+def test_debug_power_stays_for_the_client_that_wants_it(server: SwdServer) -> None:
+    first, second = Raw(server), Raw(server)
+    for client in (first, second):
+        client.power_up()
+    second.ask("write_dp", 0x4, 0)
+    assert second.ask("read_dp", 0x4)["result"] & 0xF000_0000 == 0, "it waits for the acknowledges to fall"
+    assert first.ask("read_dp", 0x4)["result"] & 0xF000_0000 == 0xF000_0000
+    first.ask("write_dp", 0x4, 0)
+    second.ask("write_dp", 0x4, 0x1000_0000)
+    assert second.ask("read_dp", 0x4)["result"] & 0xF000_0000 == 0x3000_0000
+    first.vanish()
+    second.vanish()
 
 
 def test_a_client_that_vanishes_lets_go_of_the_lock(server: SwdServer) -> None:

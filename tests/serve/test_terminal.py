@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import serial
 
-from hil.serve.terminal import BACKLOG, PseudoTerminal
+from hil.serve.terminal import BACKLOG, OPEN_POLL_S, PseudoTerminal
 from tests.serve.conftest import PATIENCE_S, Live
 
 EVERY_BYTE = bytes(range(256))
@@ -52,6 +52,7 @@ def test_every_byte_passes_unchanged(live: Live, terminal: PseudoTerminal) -> No
 def test_what_came_before_it_was_opened_is_there(live: Live, terminal: PseudoTerminal) -> None:
     live.start()
     live.loop.call(lambda: terminal.receive(b"boot\r\n"))
+    time.sleep(4 * OPEN_POLL_S)
     # pyserial throws away what has arrived when it opens a port.
     with serial.Serial(terminal.path, 115_200, timeout=PATIENCE_S) as port:
         assert port.read(6) == b"boot\r\n"

@@ -109,6 +109,16 @@ def test_a_lost_stack_is_said_and_not_made_up() -> None:
     assert "r4" in report.registers
 
 
+def test_a_chip_without_a_program_has_no_fault() -> None:
+    watched = Watched("void main(void) {}")
+    watched.run(2)
+    watched.kit.soc.memory.write(0, b"\xff" * 0x1000)
+    watched.kit.soc.reset(ResetCause.PIN)
+    watched.run(5)
+    assert watched.kit.soc.cpu.lockup
+    assert watched.told == []
+
+
 def test_lockup_is_told_and_the_chip_resets_as_it_does_without_a_watch() -> None:
     watched = Watched(
         READ_NOTHING

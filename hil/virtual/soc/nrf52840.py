@@ -199,7 +199,7 @@ class Soc:
         common = (self.kernel, self.bus, self.lines)
         aes = AesModule()
         self.ecb = self._add(Ecb(aes, dma, *common))
-        shared = SharedId("AAR/CCM", 0x4000_F000, *common)
+        shared = SharedId("AAR/CCM", 0x4000_F000, *common, mask=3)
         self.ccm = shared.add(2, partial(Ccm, aes, dma))
         self.aar = shared.add(3, partial(Aar, aes, dma))
         self._add_shared(shared)

@@ -9,6 +9,9 @@ With POFCON on and VDD below its threshold operations are prevented. All revisio
 operations during POFWARN cause the CPU to hang"; the work-around is to switch POFCON off before a write or
 erase and not to attempt one once EVENTS_POFWARN is set (as in Zephyr's flash driver, pull request 31759).
 
+ICACHECNF is stored only: what the cache saves is in the CPU's mean time of an instruction, and IHIT and IMISS do
+not count.
+
 With the access port protected ERASEUICR does nothing (Debug and trace, Access port protection; Nordic DevZone,
 case 109167).
 
@@ -131,14 +134,13 @@ class Nvmc(Peripheral):
         self.register(0x504, read=self._read_config, write=self._write_config)
         self._command(0x508, self._erase_page)
         self._command(0x50C, self._erase_all)
+        self._command(0x510, self._erase_page)  # ERASEPCR0, deprecated: the same as ERASEPAGE
         self._command(0x514, self._erase_uicr)
         self._command(0x518, self._erase_partial)
         self.PARTIALCFG = self.register(0x51C, reset=10, mask=0x7F)
-        self.register(
-            0x540, mask=0x101
-        )  # ICACHECNF: the cache's effect is in the CPU's mean instruction time
-        self.register(0x548)  # IHIT
-        self.register(0x54C)  # IMISS
+        self.ICACHECNF = self.register(0x540, mask=0x101)
+        self.IHIT = self.register(0x548)
+        self.IMISS = self.register(0x54C)
 
     def on_reset(self, cause: ResetCause) -> None:
         # A reset of the digital part stops an operation just as a power failure does.

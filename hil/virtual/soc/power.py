@@ -155,7 +155,12 @@ class Power(Peripheral):
         if idle:
             self._unwatch()
         elif self.pofcon.value & 1:
-            self._watch = self._rail.watch(self._threshold(), self._pof_crossed, POF_HYSTERESIS, below=False)
+            watch = self._rail.watch(self._threshold(), self._pof_crossed, POF_HYSTERESIS, below=False)
+            if self.pofcon.direct:
+                # The rail has told of the new watch meanwhile, and VDD is high enough to do without.
+                self._rail.unwatch(watch)
+            else:
+                self._watch = watch
 
     def save(self) -> object:
         return super().save(), self.pofcon.value

@@ -38,8 +38,12 @@ class _MemberBus(Bus):
 class SharedId(Peripheral):
     """The peripherals of one ID. ``add`` them all, then ``complete``; it is reset and restored after them."""
 
-    def __init__(self, name: str, base: int, kernel: Kernel, bus: Bus, lines: InterruptLines) -> None:
+    def __init__(
+        self, name: str, base: int, kernel: Kernel, bus: Bus, lines: InterruptLines, *, mask: int = 0xF
+    ) -> None:
         super().__init__(name, base, None, kernel, bus, lines)
+        self._mask = mask
+        """Bits of ENABLE."""
         self._members: list[tuple[int, Peripheral, _MemberBus]] = []
         self._owner: int | None = None
         """ENABLE value of the one that is enabled."""
@@ -73,7 +77,7 @@ class SharedId(Peripheral):
         return value if any(code == value for code, _, _ in self._members) else None
 
     def _write_enable(self, value: int) -> None:
-        value &= 0xF
+        value &= self._mask
         chosen = self._enabled(value)
         before = next((peripheral for code, peripheral, _ in self._members if code == self._owner), None)
         others = [(code, peripheral, bus) for code, peripheral, bus in self._members if code != chosen]

@@ -183,3 +183,11 @@ def test_a_warning_in_the_middle_of_an_erase(anomalous: bool, hangs: bool) -> No
     board.run(60 * TICKS_PER_MS)
     assert board.soc.cpu.hung is hangs
     assert (board.soc.memory.read(PAGE, 4096) == b"\xff" * 4096) is not hangs
+
+
+def test_the_deprecated_erase_register_erases_a_page_too() -> None:
+    board = Board()
+    board.soc.memory.write(0x3000, bytes(8192))
+    board.set(NVMC, r504=2, r510=0x3000)
+    board.run(86 * TICKS_PER_MS)
+    assert board.soc.memory.read(0x3000, 8192) == b"\xff" * 4096 + bytes(4096)

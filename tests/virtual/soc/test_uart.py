@@ -159,7 +159,10 @@ def test_the_other_one_of_the_two_takes_over_what_is_configured() -> None:
     board.set(UARTE, r544=RAM, r548=3, r500=8, r008=1)
     board.run(3 * BYTE)
     assert (board.read(UARTE + 0x120), bytes(board.far.data)) == (1, b"dma")
-    board.set(UARTE, r120=0, r500=4, r008=1, r51C=0x21)  # TXD of the UART
+    board.set(UARTE, r524=0x0027_5000)  # 9600 baud, while it is enabled
+    board.set(UARTE, r120=0, r500=4)
+    assert board.read(UART + 0x524) == 0x0027_5000
+    board.set(UART, r524=0x01D7_E000, r008=1, r51C=0x21)  # TXD of the UART
     board.run(BYTE)
     assert (board.read(TXDRDY), bytes(board.far.data)) == (1, b"dma!")
 
