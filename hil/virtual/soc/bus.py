@@ -15,6 +15,9 @@ from typing import Protocol
 
 log = logging.getLogger(__name__)
 
+WAITED_FOR = 10_000
+"""Reads of one unmodelled register after which the log says that the firmware hangs on it."""
+
 Reader = Callable[[], int]
 Writer = Callable[[int], None]
 Task = Callable[[], None]
@@ -164,6 +167,14 @@ class Bus:
         if count == 0:
             counter = self.first_counter[address, kind] = self.program_counter()
             log.warning("%s at 0x%08x%s, PC 0x%08x", text, address, self._where(address), counter)
+        elif count + 1 == WAITED_FOR and kind == "read":
+            log.warning(
+                "0x%08x%s, which is not modelled, was read %d times: the firmware waits for it, PC 0x%08x",
+                address,
+                self._where(address),
+                WAITED_FOR,
+                self.program_counter(),
+            )
 
     def noted(self) -> dict[str, int]:
         """How often each was counted, by a text that gives address, block, kind and first program counter."""

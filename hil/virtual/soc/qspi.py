@@ -132,10 +132,12 @@ class Qspi(Peripheral):
     # -- tasks ------------------------------------------------------------------------------------------
 
     def _activate(self) -> None:
-        if self.values[self.ENABLE]:
-            self.kernel.cancel(self._event)
-            self._active = True
-            self._event = self.kernel.after(ACTIVATION + self._wait_for_memory(), self._ready)
+        # READY comes without ENABLE too: an RTOS driver waits for it so, with the pins disconnected, to have the
+        # peripheral take up its pins (found in a boot loader that ran on boards; the specification is silent).
+        self.kernel.cancel(self._event)
+        self._active = bool(self.values[self.ENABLE])
+        wait = self._wait_for_memory() if self._active else 0
+        self._event = self.kernel.after(ACTIVATION + wait, self._ready)
 
     def _deactivate(self) -> None:
         self._halt()

@@ -218,3 +218,15 @@ def test_the_window_shows_the_memory_while_qspi_is_active() -> None:
         "0x12000000 (XIP+0x000) write, PC 0x00000100",
         "0x12000000 (XIP+0x000) read, PC 0x00000100",
     ]
+
+
+def test_activation_is_told_of_without_enable_and_reaches_nothing() -> None:
+    board = Board()
+    board.halt()
+    board.set(QSPI, **DK, r000=1)
+    board.run(100 * TICKS_PER_US)
+    assert board.read(READY) == 1
+    board.write(READY, 0)
+    board.set(QSPI, r504=0, r508=RAM, r50C=4, r004=1)
+    board.run(TICKS_PER_MS)
+    assert board.read(READY) == 0

@@ -69,3 +69,15 @@ def test_counts_and_counters_come_back_with_a_save() -> None:
 def test_blocks_do_not_overlap() -> None:
     ranges = sorted((base, base + size) for base, size, _ in INSTANCES)
     assert all(end <= begin for (_, end), (begin, _) in itertools.pairwise(ranges))
+
+
+def test_it_is_said_when_firmware_waits_for_what_is_not_modelled(caplog: pytest.LogCaptureFixture) -> None:
+    board = Board()
+    with caplog.at_level(logging.WARNING):
+        for _ in range(10_100):
+            board.read(0x5002_BA00)
+    waits = [record.getMessage() for record in caplog.records if "waits" in record.getMessage()]
+    assert waits == [
+        "0x5002ba00 (CC_HOST_RGF+0xa00), which is not modelled, was read 10000 times: the firmware waits for it, "
+        "PC 0x00000100"
+    ]
