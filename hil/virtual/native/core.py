@@ -158,6 +158,7 @@ def _declare(loaded: ctypes.PyDLL) -> None:
         ("core_begin", None, [core]),
         ("core_forget", None, [core]),
         ("core_pages_changed", None, [core, c_uint32, c_uint64]),
+        ("core_set_mpu", None, [core, c_uint32]),
         ("core_set_region", None, [core, c_uint32, c_uint32, c_uint32]),
         ("core_run", c_uint32, [core]),
         ("core_flush", None, [core, c_uint64, c_uint64]),

@@ -281,6 +281,16 @@ EXPORT void core_begin(struct core *c) {
     core_forget(c);
 }
 
+/* MPU_CTRL: what no region covers depends on it. Safe in callbacks. */
+EXPORT void core_set_mpu(struct core *c, uint32_t control) {
+    if ((control ^ c->mpu_control) & MPU_PRIVDEFENA)
+        memset(c->tables->changed, 1, sizeof c->tables->changed);
+    c->mpu_control = control;
+    c->pages_changed = 1;
+    c->attention = 1;
+    c->limit = 0;
+}
+
 /* MPU_RBAR and MPU_RASR of a region as software writes them. Safe in callbacks. */
 EXPORT void core_set_region(struct core *c, uint32_t region, uint32_t base, uint32_t attributes) {
     for (int turn = 0; turn < 2; turn++) {

@@ -258,8 +258,9 @@ class Cpu:
             setattr(core, name, 0)
         for name in ("vtor", "scr", "cfsr", "hfsr", "mmfar", "bfar", "fpcar", "watch_hit", "engine_error"):
             setattr(core, name, 0)
-        for name in ("cpacr", "fpdscr", "mpu_control", "exact", "replay_end", "abandoned", "undo_size"):
+        for name in ("cpacr", "fpdscr", "exact", "replay_end", "abandoned", "undo_size"):
             setattr(core, name, 0)
+        self._library.core_set_mpu(self._at, 0)
         for region in range(native.MPU_REGIONS):
             self._library.core_set_region(self._at, region, 0, 0)
         self.accesses_changed()
@@ -303,6 +304,10 @@ class Cpu:
     def attend(self) -> None:
         """Priorities or enables changed: look for an exception to take after this instruction."""
         self._library.core_attend(self._at)
+
+    def set_mpu_control(self, control: int) -> None:
+        """MPU_CTRL: ENABLE, HFNMIENA, PRIVDEFENA; in force from the next instruction on."""
+        self._library.core_set_mpu(self._at, control)
 
     def set_mpu_region(self, region: int, base: int, attributes: int) -> None:
         """MPU_RBAR and MPU_RASR of region 0 to 7; in force from the next instruction on."""

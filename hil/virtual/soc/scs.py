@@ -302,8 +302,7 @@ class SystemControl:
         return int(self._core.mpu_control)
 
     def _write_mpu_control(self, value: int) -> None:
-        self._core.mpu_control = value & 7
-        self.cpu.attend()
+        self.cpu.set_mpu_control(value & 7)
 
     def _read_mpu_number(self) -> int:
         return self._mpu_number
