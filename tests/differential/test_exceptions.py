@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.differential import kit_machine, qemu_machine, scenarios
-from tests.differential.exclusions import EXCEPTIONS
+from tests.differential.exclusions import EXCEPTIONS, LIMITS
 
 STORM_SEEDS = range(1, 5)
 """Each is another course of those cases that draw theirs from a stream."""
@@ -17,7 +17,9 @@ RUNS = [
 @pytest.mark.nightly
 @pytest.mark.skipif(qemu_machine.QEMU is None, reason=qemu_machine.MISSING)
 @pytest.mark.parametrize(("name", "seed"), RUNS)
-def test_handlers_see_what_they_see_on_qemu(name: str, seed: int) -> None:
+def test_handlers_see_what_they_see_on_qemu(name: str, seed: int, request: pytest.FixtureRequest) -> None:
+    if name in LIMITS:
+        request.applymarker(pytest.mark.xfail(reason=LIMITS[name], strict=True))
     image = scenarios.image(name, seed)
     ours = kit_machine.run(image)
     assert ours.finished, ours.trouble

@@ -19,6 +19,10 @@ void core_save_registers(struct core *c) {
     c->saved[13] = core_get(c, REG_SP);
     c->saved[14] = core_get(c, REG_LR);
     c->saved[15] = core_get(c, REG_XPSR);
+    if (c->engine == c->engines[STEPWISE]) { /* the engine's own is behind */
+        c->saved[15] &= ~XPSR_IF_THEN;
+        c->saved[15] |= (c->then_now & 0xFC) << 8 | (c->then_now & 3) << 25;
+    }
     c->fault_pc = c->address;
 }
 

@@ -47,7 +47,8 @@ static void __attribute__((noinline)) slow_block(struct core *c, const struct co
         uint32_t end = block->address + block->size;
         uint64_t last = c->ticks + (uint64_t)(block->count - 1) * TICKS_PER_INSTRUCTION;
         bool alone = breaks_in(c, block->address, end) ||
-                     (block->flags & c->traps & (HAS_FLOAT | HAS_DIVIDE | HAS_MODE_CHANGE));
+                     (block->flags & c->traps &
+                      (HAS_FLOAT | HAS_DIVIDE | HAS_UNPRIVILEGED | HAS_MODE_CHANGE));
         /* LDREX and STREX must find each other in one engine: they are not split. */
         alone = alone || !block->count || (last >= c->hard && !(block->flags & HAS_EXCLUSIVE));
         if (alone)
@@ -128,16 +129,6 @@ static uint32_t next_then(uint32_t state) {
     return (state & 7) ? (state & 0xE0) | (state << 1 & 0x1F) : 0;
 }
 
-/* The instruction at `address` faults before the engine has begun it, and has its ITSTATE at hand.
- */
-static bool fault_in_front(struct core *c, uint32_t address, uint32_t kind, bool in_then) {
-    core_fault(c, address, kind);
-    uint32_t state = in_then ? c->then_state : 0;
-    c->saved[15] &= ~XPSR_IF_THEN;
-    c->saved[15] |= (state & 0xFC) << 8 | (state & 3) << 25;
-    return true;
-}
-
 /* Count what an IT block skipped on the way to this instruction: the engine does not tell of it.
  * True: the instruction is in an IT block, where the engine does not stop. */
 static bool count_skipped(struct core *c, uint32_t address) {
@@ -158,25 +149,43 @@ static bool count_skipped(struct core *c, uint32_t address) {
     return false;
 }
 
+/* LDRT and STRT go by what unprivileged code may do (A7.7.67): an immediate above Rn. */
+static bool unprivileged_access(struct core *c, uint32_t address) {
+    uint32_t first = core_halfword(c, address), second = core_halfword(c, address + 2);
+    int base = first & 0xF;
+    int reg = base == 13 ? REG_SP : base == 14 ? REG_LR : REG_R0 + base;
+    uint32_t at = core_get(c, reg) + (second & 0xFF);
+    uint32_t right = first & 0x10 ? MAY_READ : MAY_WRITE;
+    if (core_rights(c, VIEW_USER, at) & right)
+        return true;
+    core_fault(c, at, right == MAY_READ ? FAULT_MEM_READ : FAULT_MEM_WRITE);
+    return false;
+}
+
 /* What the engine does not do by itself for this instruction. True: it must not be executed. */
-static bool prepare(struct core *c, uint32_t address, bool in_then) {
+static bool prepare(struct core *c, uint32_t address) {
     uint32_t flags = core_flags(c, address) & c->traps;
     if (flags & HAS_SEND_EVENT)
         c->event = 1;
     if (flags & HAS_FLOAT) {
         if (!core_float_enabled(c)) {
-            return fault_in_front(c, address, FAULT_NO_FLOAT, in_then);
+            core_fault(c, address, FAULT_NO_FLOAT);
+            return true;
         }
         if (!core_preserve_float(c))
             return true;
-        core_begin_float(c);
+        if (core_begin_float(c))
+            return true; /* what the engine makes of it depends on that from the block's start */
     }
     if (flags & HAS_DIVIDE) { /* SDIV and UDIV: the divisor is Rm, which may be the link register */
         int divisor = core_halfword(c, address + 2) & 0xF;
         if (!core_get(c, divisor == 14 ? REG_LR : REG_R0 + divisor)) {
-            return fault_in_front(c, address, FAULT_DIVIDE, in_then);
+            core_fault(c, address, FAULT_DIVIDE);
+            return true;
         }
     }
+    if ((flags & HAS_UNPRIVILEGED) && !unprivileged_access(c, address))
+        return true;
     c->mask_touched = !!(flags & HAS_MASK_CHANGE);
     if (flags & HAS_MODE_CHANGE)
         c->attention = 1; /* the run loop looks who may access what now */
@@ -214,7 +223,8 @@ EXPORT void core_on_instruction(void *engine, uint64_t at, uint32_t size, void *
     }
     c->address = address;
     c->accesses = 0;
-    bool refused = c->traps && prepare(c, address, unstoppable);
+    c->then_now = unstoppable ? c->then_state : 0;
+    bool refused = c->traps && prepare(c, address);
     if (unstoppable)
         c->then_state = next_then(c->then_state);
     if (refused && !unstoppable) {

@@ -219,6 +219,13 @@ static void engine_exception(struct core *c) {
     }
 }
 
+/* An engine that has looked a page up does not ask about reading it again. */
+static void forget_pages(struct core *c) {
+    c->forget_pages = 0;
+    for (int which = 0; which < ENGINES; which++)
+        c->control(c->engines[which], ENGINE_FORGET_PAGES);
+}
+
 static void engine_error(struct core *c, int error) {
     bool forbidden;
     switch (error) {
@@ -231,6 +238,7 @@ static void engine_error(struct core *c, int error) {
     case ENGINE_FETCH_UNMAPPED:
     case ENGINE_FETCH_PROTECTED:
         forbidden = never_execute(c->pc) || !(core_rights(c, c->mpu_view, c->pc) & MAY_EXECUTE);
+        forget_pages(c); /* looked up, it could be read from now on */
         if (!forbidden && core_open_code(c, c->pc))
             return;
         core_fetch_fault(c, forbidden);
@@ -253,6 +261,8 @@ static uint32_t traps(struct core *c) {
         wanted |= HAS_FLOAT;
     if (c->ccr & CCR_DIV_0_TRP)
         wanted |= HAS_DIVIDE;
+    if (c->mpu_view == VIEW_PRIVILEGED)
+        wanted |= HAS_UNPRIVILEGED;
     if ((c->mpu_control & MPU_ENABLE) || (c->cpacr >> 20 & 3) == 1)
         wanted |= HAS_MODE_CHANGE;
     if (c->poll)
@@ -322,11 +332,8 @@ static void execute(struct core *c) {
     c->thumb = core_get(c, REG_XPSR) >> 24 & 1;
     c->ticks += c->stall;
     c->stall = 0;
-    if (c->forget_pages) {
-        c->forget_pages = 0;
-        for (int which = 0; which < ENGINES; which++)
-            c->control(c->engines[which], ENGINE_FORGET_PAGES);
-    }
+    if (c->forget_pages)
+        forget_pages(c);
     if (c->fault)
         return; /* the rest of what the instruction did does not count */
     if (c->abandoned) {

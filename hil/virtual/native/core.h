@@ -64,6 +64,7 @@ enum {
     HAS_MASK_CHANGE = 1 << 5, /* CPS or MSR: whether an exception is held back */
     HAS_SYSTEM = 1 << 6,      /* anything whose effect depends on more than R0 to R15 and flags */
     HAS_IF_THEN = 1 << 7,
+    HAS_UNPRIVILEGED = 1 << 8, /* LDRT and STRT, which access as unprivileged code does */
 };
 
 enum {
@@ -267,7 +268,7 @@ struct core {
     /* The block in progress: `counted` of its `block_count` instructions are in `ticks`. */
     uint32_t block, block_size, block_count, counted, traps;
     /* Single instructions from here up to there, and the rest of an IT block in them. */
-    uint32_t exact, exact_from, exact_to, then_next, then_left, then_state;
+    uint32_t exact, exact_from, exact_to, then_next, then_left, then_state, then_now;
     /* What the accesses of this instruction gave, for when it is begun again; `replay` is the next.
      */
     uint32_t accesses, access[MAX_ACCESSES], replay, replay_end, abandoned, bus_value;
@@ -355,7 +356,7 @@ void core_supervisor_call(struct core *c);
 void core_breakpoint(struct core *c);
 bool core_float_enabled(struct core *c);
 bool core_preserve_float(struct core *c);
-void core_begin_float(struct core *c);
+bool core_begin_float(struct core *c);
 
 /* core.c */
 uint32_t core_get(struct core *c, int reg);

@@ -92,7 +92,7 @@ class Core(ctypes.Structure):
         *_named(_U32, "sleeping slept event lockup hung off quiet"),
         *_named(_U32, "poll mask_touched"),
         *_named(_U32, "block block_size block_count counted traps"),
-        *_named(_U32, "exact exact_from exact_to then_next then_left then_state"),
+        *_named(_U32, "exact exact_from exact_to then_next then_left then_state then_now"),
         ("accesses", _U32),
         ("access", _U32 * _MAX_ACCESSES),
         *_named(_U32, "replay replay_end abandoned bus_value"),

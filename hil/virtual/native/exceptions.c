@@ -282,13 +282,18 @@ bool core_preserve_float(struct core *c) {
 /* The first floating-point instruction since an exception was entered, or at all, has a context of
  * its own (A2.5, ExecuteFPCheck): FPSCR as FPDSCR says, if contexts are kept apart (FPCCR.ASPEN).
  */
-void core_begin_float(struct core *c) {
-    if (core_get(c, REG_CONTROL) & 4)
-        return;
-    core_set(c, REG_CONTROL, (core_get(c, REG_CONTROL) & 3) | FP_CONTEXT);
+bool core_begin_float(struct core *c) {
+    uint32_t control = core_get(c, REG_CONTROL);
+    if (control & 4)
+        return false;
+    uint32_t ipsr = core_get(c, REG_IPSR) & 0x1FF;
+    core_set(c, REG_IPSR, HARD_FAULT); /* CONTROL is hidden from unprivileged code */
+    core_set(c, REG_CONTROL, (control & 3) | FP_CONTEXT);
+    core_set(c, REG_IPSR, ipsr);
     if (c->fpccr & FPCCR_ASPEN)
         core_set(c, REG_FPSCR, c->fpdscr);
     c->traps &= ~(uint32_t)HAS_FLOAT;
+    return true;
 }
 
 /* Leave room for the floating-point registers, and remember for whom (B1.5.7, UpdateFPCCR). */

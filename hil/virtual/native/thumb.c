@@ -72,6 +72,8 @@ static uint32_t wide_flags(uint32_t first, uint32_t second) {
     }
     if ((first & 0xFF80) == 0xF380 && (second & 0xD000) == 0x8000) /* MRS, barriers, hints */
         return HAS_SYSTEM;
+    if ((first & 0xFE80) == 0xF800 && (second & 0xF00) == 0xE00 && (first & 0xF) != 0xF)
+        return HAS_UNPRIVILEGED; /* LDRT, STRT and their like */
     if ((first & 0xFFD0) == 0xFB90 && (second & 0xF0) == 0xF0)
         return HAS_DIVIDE;
     if ((first & 0xFFE0) == 0xE840)
