@@ -158,33 +158,44 @@ class Cpu:
 
     def run(self, until: int) -> None:
         """Execute up to tick `until` (called by the kernel). Raises what an access raised."""
-        core = self._core
+        core, run, at = self._core, self._run, self._at
         core.hard = until
         while core.ticks < core.hard:
             if self._reset_wanted:
                 self._reset_now()
-            if self._stopped():
+            if self.halted or self.held_in_reset:
                 core.ticks = core.hard
                 return
             if self._accesses_wanted is not (self._access_hook is not None):
                 self._hook_accesses()
-            reason = self._run(self._at)
+            reason = run(at)
             if self._error is not None:
                 error, self._error = self._error, None
                 raise error
-            if reason == native.SLEEP:
-                self._tell_sleep(True)
-                core.ticks = max(core.ticks, core.hard)
-            elif reason == native.REQUEST and not core.sleeping:
-                self._tell_sleep(False)
-            elif reason == native.HALT:
-                self._enter_debug(HaltReason(core.halt))
-            elif reason == native.LOCKUP:
-                self.on_lockup()
-            elif reason == native.ERROR:
-                raise BenchError(f"{self.name}: Unicorn error {core.engine_error} at 0x{core.pc:08x}")
+            if reason != native.LIMIT:
+                self._answer(reason)
         if self._reset_wanted:
             self._reset_now()
+
+    def _answer(self, reason: int) -> None:
+        """What the native core stopped for, other than the end of the slice."""
+        core = self._core
+        if reason == native.SLEEP:
+            self._tell_sleep(True)
+            core.ticks = max(core.ticks, core.hard)
+        elif reason == native.REQUEST:
+            if not core.sleeping:
+                self._tell_sleep(False)
+            if (core.off or core.hung) and not self._reset_wanted:
+                core.ticks = max(core.ticks, core.hard)
+        elif reason == native.HALT:
+            self._enter_debug(HaltReason(core.halt))
+        elif reason == native.LOCKUP:
+            self.on_lockup()
+            if core.lockup and not self._reset_wanted:
+                core.ticks = max(core.ticks, core.hard)
+        elif reason == native.ERROR:
+            raise BenchError(f"{self.name}: Unicorn error {core.engine_error} at 0x{core.pc:08x}")
 
     def _tell_sleep(self, asleep: bool) -> None:
         if asleep != self._asleep:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from functools import partial
 
@@ -91,23 +92,27 @@ class UartBase(Peripheral):
     @property
     def byte_ticks(self) -> int:
         """One character on the wire: start bit, 8 data bits, parity if configured, 1 or 2 stop bits."""
-        config = self.values[self.CONFIG]
-        bits = 10 + (1 if config >> 1 & 7 == 7 else 0) + (config >> 4 & 1)
-        # The baud rate generator divides 16 MHz by a whole number: that gives the "actual rates" of the
-        # table.
-        rate = self.values[self.BAUDRATE] or 1
-        divider = max(16, round((1 << 32) / rate))
-        return bits * divider * TICKS_PER_16MHZ
+        return _byte_ticks(self.values[self.BAUDRATE], self.values[self.CONFIG])
 
     def tx_line(self) -> UartLine | None:
         """The line whose TXD pin this peripheral drives."""
+        if self.values[self.ENABLE] != self.ENABLED:
+            return None
         pin = self.values[self.PSEL_TXD]
-        return next((line for line in self._uart_lines if line.txd == pin), None) if self.enabled else None
+        for line in self._uart_lines:
+            if line.txd == pin:
+                return line
+        return None
 
     def rx_line(self) -> UartLine | None:
         """The line whose RXD pin this peripheral listens to."""
+        if self.values[self.ENABLE] != self.ENABLED:
+            return None
         pin = self.values[self.PSEL_RXD]
-        return next((line for line in self._uart_lines if line.rxd == pin), None) if self.enabled else None
+        for line in self._uart_lines:
+            if line.rxd == pin:
+                return line
+        return None
 
     def clear_to_send(self) -> bool:
         """CTS, when flow control is on and the pin connected; otherwise nothing holds the transmitter."""
@@ -160,3 +165,11 @@ class UartBase(Peripheral):
         """What a far end without flow control had still to send goes past a receiver that is gone."""
         if line is not None and not line.flow_control and not self.listens(line):
             line.queue.clear()
+
+
+@functools.lru_cache(maxsize=64)
+def _byte_ticks(baudrate: int, config: int) -> int:
+    """One character by the registers BAUDRATE and CONFIG."""
+    bits = 10 + (1 if config >> 1 & 7 == 7 else 0) + (config >> 4 & 1)
+    # The baud rate generator divides 16 MHz by a whole number: that gives the "actual rates" of the table.
+    return bits * max(16, round((1 << 32) / (baudrate or 1))) * TICKS_PER_16MHZ

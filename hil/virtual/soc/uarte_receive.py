@@ -191,20 +191,28 @@ class UarteReceiver:
         """Schedule the end of the next burst, from a settled state."""
         uarte = self._uarte
         kernel = uarte.kernel
-        kernel.cancel(self._event)
-        self._event = None
         line = uarte.rx_line()
         if line is None or not line.queue:
             self._since = None
+            self._expect(None)
             return
         now = kernel.now
         sends = not line.flow_control or uarte.request_to_send(line)
         if self._since is None or (not sends and self._since >= now):
             self._since = now if sends else None
         if self._since is None:
+            self._expect(None)
             return
         count = min(len(line.queue), self._room(line)) if sends else 1
-        self._event = kernel.at(self._since + count * uarte.byte_ticks, self._burst_ended)
+        self._expect(self._since + count * uarte.byte_ticks)
+
+    def _expect(self, when: int | None) -> None:
+        """Let the burst under way end at tick `when`; None: there is none."""
+        if self._event is not None:
+            if self._event.when == when and self._event.pending:
+                return
+            self._uarte.kernel.cancel(self._event)
+        self._event = None if when is None else self._uarte.kernel.at(when, self._burst_ended)
 
     def _burst_ended(self) -> None:
         self._event = None
