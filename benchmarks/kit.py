@@ -1,6 +1,6 @@
 """How fast the virtual kit is, beside bare Unicorn in the same process.
 
-    python benchmarks/kit.py [--no-update]
+    python -m benchmarks.kit [--no-update]
 
 Each figure names its workload and, where time is cut into slices, their length. Times are CPU time, the best of
 several rounds taken in turns; absolute figures depend on the machine and what else it does, the ratios hardly. "Bare"
@@ -19,9 +19,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import unicorn
-import update
 from unicorn import arm_const as arm
 
+from benchmarks import update
 from hil.rig import files
 from hil.rig.product import bundled_product
 from hil.rig.rig import open_rig

@@ -13,8 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-SOURCES = ("core.c", "clock.c", "access.c", "mpu.c", "exceptions.c", "thumb.c")
-HEADERS = ("core.h",)
+SOURCES = ("core.c", "clock.c", "access.c", "mpu.c", "exceptions.c", "float.c", "thumb.c")
+HEADERS = ("core.h", "frame.h")
 HERE = Path(__file__).resolve().parent
 
 # (system, machine): (target of zig cc, platform tag of the wheel)

@@ -5,7 +5,8 @@
  *   clock.c       counts instructions, and stops in front of the one that must wait
  *   access.c      what a load or store does outside plain memory: bus, flash, protected pages
  *   mpu.c         the memory protection unit
- *   exceptions.c  which exception is taken; entry and return; faults; floating-point state
+ *   exceptions.c  which exception is taken; entry and return; faults
+ *   float.c       the floating-point state, saved when it is needed
  *   core.c        the two engines, and the run loop
  */
 #ifndef HIL_CORE_H
@@ -354,6 +355,8 @@ void core_usage_fault(struct core *c, uint32_t bits);
 void core_invalid_state(struct core *c);
 void core_supervisor_call(struct core *c);
 void core_breakpoint(struct core *c);
+
+/* float.c */
 bool core_float_enabled(struct core *c);
 bool core_preserve_float(struct core *c);
 bool core_begin_float(struct core *c);

@@ -1,15 +1,11 @@
 /* Exceptions of ARMv7-M (Architecture Reference Manual B1.5): which is taken, entry and return with
- * their frames, faults and their escalation, lockup, what wakes a sleeping core, and the
- * floating-point registers that are saved only when they are needed. */
+ * their frames, faults and their escalation, lockup, and what wakes a sleeping core. */
 #include "core.h"
+#include "frame.h"
 
 enum { LOWEST = 256 }; /* priority of thread mode with nothing active */
 
-static uint64_t bit(uint32_t n) {
-    return 1ull << n;
-}
-
-static int group(const struct core *c, uint32_t n) {
+int core_group(const struct core *c, uint32_t n) {
     int priority = c->priority[n];
     return priority < 0 ? priority : (int)((uint32_t)priority & c->group_mask);
 }
@@ -17,7 +13,7 @@ static int group(const struct core *c, uint32_t n) {
 static int active_priority(const struct core *c) {
     int lowest = LOWEST;
     for (uint64_t left = c->active; left; left &= left - 1) {
-        int priority = group(c, (uint32_t)__builtin_ctzll(left));
+        int priority = core_group(c, (uint32_t)__builtin_ctzll(left));
         if (priority < lowest)
             lowest = priority;
     }
@@ -25,7 +21,7 @@ static int active_priority(const struct core *c) {
 }
 
 /* Execution priority (B1.5.4); WFI wakes up as if PRIMASK were clear. */
-static int execution_priority(struct core *c, bool with_primask) {
+int core_priority(struct core *c, bool with_primask) {
     int priority = active_priority(c);
     uint32_t base = core_get_special(c, REG_BASEPRI) & 0xFF;
     if (base && (int)(base & c->group_mask) < priority)
@@ -66,14 +62,14 @@ bool core_negative_priority(struct core *c) {
 
 bool core_would_preempt(struct core *c) {
     uint32_t n = best_pending(c);
-    return n && group(c, n) < execution_priority(c, true);
+    return n && core_group(c, n) < core_priority(c, true);
 }
 
 bool core_wakes(struct core *c) {
     uint32_t n = best_pending(c);
     if (c->sleeping == SLEEP_EVENT)
-        return c->event || (n && group(c, n) < execution_priority(c, true));
-    return n && group(c, n) < execution_priority(c, false);
+        return c->event || (n && core_group(c, n) < core_priority(c, true));
+    return n && core_group(c, n) < core_priority(c, false);
 }
 
 /* ---- pending ------------------------------------------------------------------------------- */
@@ -128,7 +124,7 @@ static void lock_up(struct core *c) {
 
 static void hard_fault(struct core *c, uint32_t bits) {
     c->hfsr |= bits;
-    if (execution_priority(c, true) <= -1)
+    if (core_priority(c, true) <= -1)
         lock_up(c);
     else
         c->pending |= bit(HARD_FAULT);
@@ -137,7 +133,7 @@ static void hard_fault(struct core *c, uint32_t bits) {
 /* Pend a synchronous fault, or escalate it when it is disabled or could not preempt (B1.5.9). */
 static void configurable_fault(struct core *c, uint32_t n, uint32_t bits) {
     c->cfsr |= bits;
-    if ((c->enabled & bit(n)) && group(c, n) < execution_priority(c, true))
+    if ((c->enabled & bit(n)) && core_group(c, n) < core_priority(c, true))
         c->pending |= bit(n);
     else
         hard_fault(c, HFSR_FORCED);
@@ -195,7 +191,7 @@ void core_take_data_fault(struct core *c) {
 }
 
 void core_supervisor_call(struct core *c) {
-    if (group(c, SVCALL) < execution_priority(c, true))
+    if (core_group(c, SVCALL) < core_priority(c, true))
         c->pending |= bit(SVCALL);
     else
         hard_fault(c, HFSR_FORCED);
@@ -206,7 +202,7 @@ void core_breakpoint(struct core *c) {
     if (c->debug_enabled)
         c->halt = HALT_BREAKPOINT;
     else if ((c->enabled & bit(DEBUG_MONITOR)) &&
-             group(c, DEBUG_MONITOR) < execution_priority(c, true))
+             core_group(c, DEBUG_MONITOR) < core_priority(c, true))
         c->pending |= bit(DEBUG_MONITOR);
     else
         hard_fault(c, HFSR_DEBUGEVT);
@@ -214,20 +210,10 @@ void core_breakpoint(struct core *c) {
 
 /* ---- entry --------------------------------------------------------------------------------- */
 
-static void store(uint8_t *at, uint32_t value) {
-    __builtin_memcpy(at, &value, 4);
-}
-
-static uint32_t load(const uint8_t *at) {
-    uint32_t value;
-    __builtin_memcpy(&value, at, 4);
-    return value;
-}
-
 /* Where the hardware's own loads and stores of a stack go; null, and the status bits of the fault,
  * where they may not. `memory` and `bus` are the bits for either kind. */
-static uint8_t *stack(struct core *c, uint32_t address, uint32_t length, uint32_t right,
-                      uint32_t view, uint32_t memory, uint32_t bus, uint32_t *fault) {
+uint8_t *core_stack(struct core *c, uint32_t address, uint32_t length, uint32_t right,
+                    uint32_t view, uint32_t memory, uint32_t bus, uint32_t *fault) {
     for (uint32_t at = address & ~31u; view && at < address + length; at += 32) {
         uint32_t inside = at < address ? address : at;
         if (core_rights(c, view, inside) & right)
@@ -242,78 +228,8 @@ static uint8_t *stack(struct core *c, uint32_t address, uint32_t length, uint32_
 }
 
 /* A fault of the hardware's own access: no address is recorded for it (B3.2.15). */
-static void stack_fault(struct core *c, uint32_t bits) {
+void core_stack_fault(struct core *c, uint32_t bits) {
     configurable_fault(c, bits & 0xFF ? MEM_MANAGE : BUS_FAULT, bits);
-}
-
-static void store_float(struct core *c, uint8_t *to) {
-    for (int i = 0; i < 16; i++)
-        store(to + 4 * i, core_get(c, REG_S0 + i));
-    store(to + 64, core_get(c, REG_FPSCR));
-    store(to + 68, 0);
-}
-
-/* CPACR lets what executes now use the FPU (B3.2.20). */
-bool core_float_enabled(struct core *c) {
-    uint32_t access = c->cpacr >> 20 & 3;
-    return access == 3 || (access == 1 && core_privileged(c));
-}
-
-/* Save the registers that an exception left room for, now that they are about to change (B1.5.7,
- * PreserveFPState). False: that faulted, and the exception for it comes first. */
-bool core_preserve_float(struct core *c) {
-    if (!(c->fpccr & FPCCR_LSPACT))
-        return true;
-    uint32_t view = c->mpu_control & MPU_ENABLE ? 1 + !!(c->fpccr & FPCCR_USER) : 0;
-    if (view && !(c->fpccr & FPCCR_HFRDY) && !(c->mpu_control & MPU_HFNMIENA))
-        view = 0;
-    uint32_t fault = 0;
-    uint8_t *to = stack(c, c->fpcar, 0x48, MAY_WRITE, view, MMFSR_MLSPERR, BFSR_LSPERR, &fault);
-    if (!to) {
-        stack_fault(c, fault);
-        c->attention = 1;
-        return false;
-    }
-    store_float(c, to);
-    c->fpccr &= ~(uint32_t)FPCCR_LSPACT;
-    return true;
-}
-
-/* The first floating-point instruction since an exception was entered, or at all, has a context of
- * its own (A2.5, ExecuteFPCheck): FPSCR as FPDSCR says, if contexts are kept apart (FPCCR.ASPEN).
- */
-bool core_begin_float(struct core *c) {
-    uint32_t control = core_get(c, REG_CONTROL);
-    if (control & 4)
-        return false;
-    uint32_t ipsr = core_get(c, REG_IPSR) & 0x1FF;
-    core_set(c, REG_IPSR, HARD_FAULT); /* CONTROL is hidden from unprivileged code */
-    core_set(c, REG_CONTROL, (control & 3) | FP_CONTEXT);
-    core_set(c, REG_IPSR, ipsr);
-    if (c->fpccr & FPCCR_ASPEN)
-        core_set(c, REG_FPSCR, c->fpdscr);
-    c->traps &= ~(uint32_t)HAS_FLOAT;
-    return true;
-}
-
-/* Leave room for the floating-point registers, and remember for whom (B1.5.7, UpdateFPCCR). */
-static void reserve_float(struct core *c, uint32_t at, bool thread, bool privileged) {
-    int priority = execution_priority(c, true);
-    c->fpcar = at & ~7u;
-    c->fpccr &= FPCCR_ASPEN | FPCCR_LSPEN;
-    c->fpccr |= FPCCR_LSPACT;
-    c->fpccr |= privileged ? 0u : (uint32_t)FPCCR_USER;
-    c->fpccr |= thread ? (uint32_t)FPCCR_THREAD : 0u;
-    c->fpccr |= priority > -1 ? (uint32_t)FPCCR_HFRDY : 0u;
-    c->fpccr |= (c->enabled & bit(BUS_FAULT)) && priority > group(c, BUS_FAULT)
-                    ? (uint32_t)FPCCR_BFRDY
-                    : 0u;
-    c->fpccr |= (c->enabled & bit(MEM_MANAGE)) && priority > group(c, MEM_MANAGE)
-                    ? (uint32_t)FPCCR_MMRDY
-                    : 0u;
-    c->fpccr |= (c->enabled & bit(DEBUG_MONITOR)) && priority > group(c, DEBUG_MONITOR)
-                    ? (uint32_t)FPCCR_MONRDY
-                    : 0u;
 }
 
 /* Push the frame; 0, or the status bits of the fault that this made. */
@@ -323,7 +239,7 @@ static uint32_t push_frame(struct core *c, uint32_t frame, uint32_t sp, bool ext
     uint32_t length = extended && !lazy ? 0x68 : 0x20;
     uint32_t fault = 0;
     uint8_t *to =
-        stack(c, frame, length, MAY_WRITE, core_view(c), MMFSR_MSTKERR, BFSR_STKERR, &fault);
+        core_stack(c, frame, length, MAY_WRITE, core_view(c), MMFSR_MSTKERR, BFSR_STKERR, &fault);
     if (!to)
         return fault;
     for (int i = 0; i < 4; i++)
@@ -335,9 +251,9 @@ static uint32_t push_frame(struct core *c, uint32_t frame, uint32_t sp, bool ext
     store(to + 28,
           xpsr | ((sp & 4) && (c->ccr & CCR_STKALIGN) ? 1u << 9 : 0) | (c->thumb ? 1u << 24 : 0));
     if (lazy)
-        reserve_float(c, frame + 0x20, thread, core_privileged(c));
+        core_reserve_float(c, frame + 0x20, thread, core_privileged(c));
     else if (extended)
-        store_float(c, to + 0x20);
+        core_store_float(c, to + 0x20);
     return 0;
 }
 
@@ -385,10 +301,10 @@ static void enter(struct core *c, uint32_t n) {
     if (fault && n > HARD_FAULT) {
         /* A derived exception (B1.5.11): the more urgent one is taken now, the other stays pending.
          */
-        stack_fault(c, fault);
+        core_stack_fault(c, fault);
         uint32_t best = best_pending(c);
-        if (best && (group(c, best) < group(c, n) || best <= HARD_FAULT ||
-                     (group(c, best) == group(c, n) && best < n)))
+        if (best && (core_group(c, best) < core_group(c, n) || best <= HARD_FAULT ||
+                     (core_group(c, best) == core_group(c, n) && best < n)))
             n = best;
         if (c->lockup)
             return;
@@ -408,7 +324,7 @@ static void enter(struct core *c, uint32_t n) {
  * valid. */
 static bool tail_chain(struct core *c, uint32_t exc_return) {
     uint32_t n = best_pending(c);
-    if (!n || group(c, n) >= execution_priority(c, true))
+    if (!n || core_group(c, n) >= core_priority(c, true))
         return false;
     core_set(c, REG_IPSR, n);
     core_set(c, REG_CONTROL, core_get(c, REG_CONTROL) & 1);
@@ -423,9 +339,9 @@ void core_dispatch(struct core *c) {
     c->poll = 0;
     while (!c->lockup) {
         uint32_t n = best_pending(c);
-        if (!n || group(c, n) >= active_priority(c))
+        if (!n || core_group(c, n) >= active_priority(c))
             return; /* only an exception return can let it in, and that comes back here */
-        if (group(c, n) >= execution_priority(c, true)) {
+        if (core_group(c, n) >= core_priority(c, true)) {
             c->poll = 1; /* held back by a mask only: watch for the instruction that lifts it */
             return;
         }
@@ -484,10 +400,10 @@ void core_leave(struct core *c, uint32_t exc_return) {
         return;
     uint32_t frame = core_get(c, process_stack ? REG_PSP : REG_MSP);
     uint32_t length = extended ? 0x68 : 0x20, fault = 0;
-    const uint8_t *from = stack(c, frame & ~3u, length, MAY_READ, return_view(c, thread),
-                                MMFSR_MUNSTKERR, BFSR_UNSTKERR, &fault);
+    const uint8_t *from = core_stack(c, frame & ~3u, length, MAY_READ, return_view(c, thread),
+                                     MMFSR_MUNSTKERR, BFSR_UNSTKERR, &fault);
     if (!from) {
-        stack_fault(c, fault);
+        core_stack_fault(c, fault);
         tail_chain(c, exc_return);
         return;
     }

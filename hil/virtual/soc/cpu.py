@@ -12,39 +12,22 @@ import enum
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, Protocol
 
-import unicorn
 from unicorn import arm_const as arm
-from unicorn.unicorn_py3.unicorn import Uc, uclib
 
 from hil.errors import BenchError
 from hil.virtual.kernel import Kernel
 from hil.virtual.native import core as native
 from hil.virtual.native.core import TICKS_PER_INSTRUCTION
 from hil.virtual.soc import registers
+from hil.virtual.soc.engines import Engines
 from hil.virtual.soc.memory import (
-    CODE_RAM_BASE,
-    FICR_BASE,
-    FICR_SIZE,
     FLASH_BASE,
     FLASH_SIZE,
-    RAM_BASE,
-    RAM_SIZE,
-    UICR_BASE,
-    UICR_SIZE,
     BusFault,
     Memory,
 )
 from hil.virtual.soc.nvm import PAGES, Nvm
 
-# Ranges that go to the bus: APB, AHB (GPIO, CRYPTOCELL) and the private peripheral bus.
-BUS_RANGES = (
-    (0x4000_0000, 0x8_0000),
-    (0x5000_0000, 0x8_0000),
-    (0xE000_0000, 0x10_0000),
-    (0xF000_0000, 0x1000),
-    (0x1200_0000, 0x800_0000),  # QSPI: the external flash, read in place
-)
-TRANSLATION_BUFFER = 16 << 20  # Unicorn would reserve 1 GB of address space for each CPU
 RESET_ENABLED = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 11 | 1 << 14 | 1 << 15
 FPCCR_RESET = 0xC000_0000  # ASPEN, LSPEN
 CCR_RESET = 0x0000_0200  # STKALIGN
@@ -128,14 +111,13 @@ class Cpu:
         self._error: BaseException | None = None
         self._reset_wanted = False
         self._asleep = False
-        self._access_hook: int | None = None
         self._accesses_wanted = False
         self._watchpoints: tuple[Watchpoint, ...] = ()
         self._keep: list[Any] = []
         self.nvm = Nvm(self._core, self._protect_reads)
-        # Blocks of instructions, and single ones: see native/core.c. Outside of a run the first has the registers.
-        self._engine, self._stepper = self._make_engine(), self._make_engine()
-        self._fill_core()
+        self._engines = Engines(self._core, memory, name)
+        self._engine = self._engines.blockwise
+        self._join()
         self._pristine = self._engine.context_save()
         self._reset_core()
         self._core.off = 1
@@ -166,8 +148,8 @@ class Cpu:
             if self.halted or self.held_in_reset:
                 core.ticks = core.hard
                 return
-            if self._accesses_wanted is not (self._access_hook is not None):
-                self._hook_accesses()
+            if self._accesses_wanted is not self._engines.watching:
+                self._engines.watch(self._accesses_wanted)
             reason = run(at)
             if self._error is not None:
                 error, self._error = self._error, None
@@ -494,103 +476,24 @@ class Cpu:
         self.halted, self.held_in_reset, self.reset_catch, self._reset_wanted, self._asleep = flags
         self.watchpoints = watchpoints
         self.nvm.restore(nvm)
-        self._library.core_forget(self._at)
-        self._engine.ctl_flush_tb()
-        self._stepper.ctl_flush_tb()
+        self._engines.forget()
 
     # -- joining the engine, the core and the bus ----------------------------------------------------
 
-    def _make_engine(self) -> Uc:
-        engine = Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
-        engine.ctl_set_tcg_buffer_size(TRANSLATION_BUFFER)
-        engine.ctl_set_cpu_model(arm.UC_CPU_ARM_CORTEX_M4)
-        memory = self.memory
-        flash, ram, uicr, ficr = map(
-            native.buffer_address, (memory.flash, memory.ram, memory.uicr, memory.ficr)
-        )
-        # RAM can be executed from once that is tried: the engine looks at every store to pages that can.
-        for base in (RAM_BASE, CODE_RAM_BASE):
-            engine.mem_map_ptr(base, RAM_SIZE, unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE, ram)
-        # Mapped writable, then protected: Unicorn then drops a store and asks the hook instead.
-        for base, size, at in (
-            (FLASH_BASE, FLASH_SIZE, flash),
-            (UICR_BASE, UICR_SIZE, uicr),
-            (FICR_BASE, FICR_SIZE, ficr),
-        ):
-            engine.mem_map_ptr(base, size, unicorn.UC_PROT_ALL, at)
-            engine.mem_protect(base, size, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
-        return engine
-
-    def _fill_core(self) -> None:
-        core, library = self._core, self._library
-        core.flash, core.ram, core.uicr = map(
-            native.buffer_address, (self.memory.flash, self.memory.ram, self.memory.uicr)
-        )
-        for field, name in (
-            ("reg_read", "uc_reg_read"),
-            ("reg_write", "uc_reg_write"),
-            ("read_batch", "uc_reg_read_batch"),
-            ("write_batch", "uc_reg_write_batch"),
-            ("start", "uc_emu_start"),
-            ("stop", "uc_emu_stop"),
-            ("control", "uc_ctl"),
-            ("protect", "uc_mem_protect"),
-            ("unmap", "uc_mem_unmap"),
-            ("map_memory", "uc_mem_map_ptr"),
-            ("add_hook", "uc_hook_add"),
-            ("delete_hook", "uc_hook_del"),
-            ("map_bus", "uc_mmio_map"),
-        ):
-            setattr(core, field, native.function_address(getattr(uclib, name)))
+    def _join(self) -> None:
+        """Give the native core its callbacks, which have to live as long as it does."""
+        core = self._core
         core.bus_read = native.BUS_READ(self._bus_read)
         core.bus_write = native.BUS_WRITE(self._bus_write)
         core.on_nvm_stop = native.NVM_STOP(self._nvm_stop)
         core.on_nvm_excess = native.NVM_EXCESS(self._nvm_excess)
         core.nvm_writes = native.buffer_address(self.nvm.counts.counts)
-        tables = (ctypes.c_uint64 * (library.core_tables_size() // 8 + 1))()
-        core.tables = ctypes.addressof(tables)
-        self._keep += [core.bus_read, core.bus_write, core.on_nvm_stop, core.on_nvm_excess, tables]
-        library.core_begin(self._at)
-        for which, engine in enumerate((self._engine, self._stepper)):
-            core.engines[which] = _handle(engine)
-            self._map_bus(engine)
-            self._hook(engine, unicorn.UC_HOOK_INTR, library.core_on_interrupt)
-            # RAM is left out: where the engine might ask, each store is slow (see ask_about in mpu.c).
-            for first, last in ((0, RAM_BASE - 1), (RAM_BASE + RAM_SIZE, 0xFFFF_FFFF)):
-                self._hook(engine, unicorn.UC_HOOK_MEM_INVALID, library.core_on_bad_access, first, last)
-        self._hook(self._engine, unicorn.UC_HOOK_BLOCK, library.core_on_block)
-        self._hook(self._stepper, unicorn.UC_HOOK_CODE, library.core_on_instruction)
-        core.engine = core.special = core.engines[native.BLOCKWISE]
-
-    def _map_bus(self, engine: Uc) -> None:
-        """The bus is mapped, and then protected: the engine asks before each access where the program is."""
-        read, write = map(
-            native.function_address, (self._library.core_on_bus_read, self._library.core_on_bus_write)
-        )
-        for base, size in BUS_RANGES:
-            status = uclib.uc_mmio_map(engine._uch, base, size, read, self._at, write, self._at)
-            self._check(status, "map the bus")
-            engine.mem_protect(base, size, unicorn.UC_PROT_NONE)
+        self._keep += [core.bus_read, core.bus_write, core.on_nvm_stop, core.on_nvm_excess]
 
     def take_stores(self, index: int, latch: native.Latch) -> None:
         """Let the native core serve a latch (native.LATCH_*); it does so while the latch is `direct`."""
         self._keep.append(latch)
         self._core.latch[index] = ctypes.addressof(latch)
-
-    def _hook(self, engine: Uc, kind: int, function: Any, first: int = 1, last: int = 0) -> int:
-        """Install a native hook for addresses `first` to `last`, or for all; the core is its user data."""
-        hook = ctypes.c_size_t()
-        status = uclib.uc_hook_add(
-            engine._uch,
-            ctypes.byref(hook),
-            kind,
-            ctypes.c_void_p(native.function_address(function)),
-            ctypes.c_void_p(self._at),
-            ctypes.c_uint64(first),
-            ctypes.c_uint64(last),
-        )
-        self._check(status, "install a hook")
-        return int(hook.value)
 
     def accesses_changed(self) -> None:
         """Watchpoints or CCR.UNALIGN_TRP changed: whether each load and store is looked at."""
@@ -598,20 +501,6 @@ class Cpu:
         if self._core.inside:
             self._core.request = 1
             self._library.core_attend(self._at)
-
-    def _hook_accesses(self) -> None:
-        """Data hooks slow every access down, so they exist only while they are wanted."""
-        if self._accesses_wanted:
-            kind = unicorn.UC_HOOK_MEM_READ | unicorn.UC_HOOK_MEM_WRITE
-            self._access_hook = self._hook(self._stepper, kind, self._library.core_on_watched_access)
-        elif self._access_hook is not None:
-            self._check(uclib.uc_hook_del(self._stepper._uch, self._access_hook), "remove a hook")
-            self._access_hook = None
-        self._stepper.ctl_flush_tb()
-
-    def _check(self, status: int, what: str) -> None:
-        if status != unicorn.UC_ERR_OK:
-            raise BenchError(f"{self.name}: Unicorn could not {what}: error {status}")
 
     def _bus_read(self, address: int, size: int) -> int:
         """Called by the native core; an exception must not leave it, ctypes would drop it."""
@@ -663,8 +552,3 @@ class Cpu:
         for index in range(PAGES // 64):
             self._core.read_protect[index] = pages >> 64 * index & (1 << 64) - 1
         self._library.core_pages_changed(self._at, FLASH_BASE, FLASH_SIZE)
-
-
-def _handle(engine: Uc) -> int:
-    handle: Any = engine._uch
-    return int(handle if isinstance(handle, int) else handle.value)

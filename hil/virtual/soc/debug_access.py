@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from hil.virtual.debugport import TargetBusError
 from hil.virtual.kernel import Event
-from hil.virtual.soc.cpu import BUS_RANGES
+from hil.virtual.soc.engines import BUS_RANGES
 from hil.virtual.soc.memory import (
     FLASH_PAGE,
     FLASH_SIZE,
