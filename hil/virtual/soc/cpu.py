@@ -145,7 +145,7 @@ class Cpu:
         while core.ticks < core.hard:
             if self._reset_wanted:
                 self._reset_now()
-            if self.halted or self.held_in_reset:
+            if self.halted or self.held_in_reset or core.lockup:
                 core.ticks = core.hard
                 return
             if self._accesses_wanted is not self._engines.watching:
@@ -174,8 +174,6 @@ class Cpu:
             self._enter_debug(HaltReason(core.halt))
         elif reason == native.LOCKUP:
             self.on_lockup()
-            if core.lockup and not self._reset_wanted:
-                core.ticks = max(core.ticks, core.hard)
         elif reason == native.ERROR:
             raise BenchError(f"{self.name}: Unicorn error {core.engine_error} at 0x{core.pc:08x}")
 
