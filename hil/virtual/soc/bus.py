@@ -203,12 +203,13 @@ class Bus:
         self.note(address, kind, f"unmodelled {kind}")
 
     def _advise(self, address: int) -> None:
+        advice = self._advice_for(address)
+        if advice and all(self._advice_for(earlier) != advice for earlier, _ in self.unmodelled):
+            log.warning("%s", advice)
+
+    def _advice_for(self, address: int) -> str:
         block = self._block(address)
-        if block is None or block[2] not in self._advice:
-            return
-        base, size, name = block
-        if not any(base <= earlier < base + size for earlier, _ in self.unmodelled):
-            log.warning("%s", self._advice[name])
+        return "" if block is None else self._advice.get(block[2], "")
 
     def _where(self, address: int) -> str:
         block = self._block(address)

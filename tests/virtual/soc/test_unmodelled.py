@@ -71,6 +71,14 @@ def test_what_it_means_and_the_way_round_it_are_told_once(
     assert all(word in advice for word in ("the firmware uses", "not modelled", *words))
 
 
+def test_the_two_halves_of_cryptocell_give_one_advice(caplog: pytest.LogCaptureFixture) -> None:
+    board = Board()
+    with caplog.at_level(logging.WARNING):
+        board.write(0x5002_A500, 1)
+        board.read(0x5002_B928)
+    assert sum("in software" in record.getMessage() for record in caplog.records) == 1
+
+
 def test_a_ppi_task_that_is_not_modelled_counts_as_well() -> None:
     board = Board()
     board.set(PPI, r510=TIMER1 + 0x140, r514=0x4000_1000, r504=1)
