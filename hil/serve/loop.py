@@ -26,7 +26,8 @@ SLICE = 2 * TICKS_PER_MS
 """The most virtual time between two looks at the endpoints."""
 GRAIN = 2 * TICKS_PER_MS
 """What happens within this time is done in one go: a byte on a UART is not worth waking up for."""
-LONGEST_SLEEP_S = 0.5
+LONGEST_SLEEP_S = 0.1
+"""Well below the lag that is given up for lost: after a sleep the bench is behind by all of it."""
 
 
 class Stopped(BenchError):
@@ -196,6 +197,8 @@ class PacedLoop:
         if (until is None and self._jobs) or self._stop or (wake is not None and wake()):
             return 0.0
         kernel = self.kernel
+        if self.pacer.seconds_until(kernel.now + SLICE) <= 0:
+            return 0.0  # a slice and more behind, be there something to do or not
         seconds = LONGEST_SLEEP_S
         for periodic in self._periodic:
             seconds = min(seconds, periodic.seconds_left())

@@ -2,7 +2,8 @@
 
 Firmware that waits for an event that never comes makes no fault and no access to anything unmodelled; from the outside
 it is just silent. So the program counter is sampled: when it has stayed within a few instructions for seconds, without
-a sleep, that is told once for each place, with the registers. It may be all right: some programs idle that way.
+a sleep or an operation on flash, that is told once for each place, with the registers. It may be all right: some
+programs idle that way.
 
 A watchdog reset is told with the place that was seen last, which is where the firmware was stuck.
 """
@@ -69,6 +70,10 @@ class StuckWatch:
         """Take a sample when it is time for one."""
         cpu = self._soc.cpu
         if not self._soc.powered or cpu.halted or cpu.sleeping or cpu.lockup or cpu.held_in_reset:
+            self._forget()
+            return
+        if self._soc.nvmc.operation is not None:
+            # A boot loader that swaps images stands at its wait for READY for most of some seconds.
             self._forget()
             return
         if self._soc.kernel.now - self._last < SAMPLE:

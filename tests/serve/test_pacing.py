@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import selectors
 import threading
 
 import pytest
@@ -74,6 +75,26 @@ def test_time_is_never_ahead_and_events_come_in_their_order() -> None:
     loop.close()
     assert seen == [(number, number * 3 * TICKS_PER_MS) for number in range(6)]
     assert max(ahead) <= 0
+
+
+def test_a_bench_on_which_nothing_happens_keeps_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A blank chip, or one in System OFF: there is no next event that would end the loop's sleep."""
+    kernel, wall = Kernel(), Wall()
+    loop = PacedLoop(kernel)
+    loop.pacer = pacer = Pacer(0, wall)
+    end = wall.seconds + 5.0
+
+    def select(timeout: float) -> list[tuple[selectors.SelectorKey, int]]:
+        wall.seconds += timeout
+        if wall.seconds > end:
+            loop.stop()
+        return []
+
+    monkeypatch.setattr(loop._selector, "select", select)
+    loop.run()
+    loop.close()
+    assert pacer.slips == 0
+    assert kernel.now > (5.0 - LAG_LIMIT_S) * TICKS_PER_SECOND
 
 
 def test_work_of_other_threads_is_done_in_the_owners() -> None:

@@ -47,6 +47,17 @@ def test_firmware_that_sleeps_is_not_stuck() -> None:
     assert watched.stuck == []
 
 
+def test_firmware_that_waits_for_its_flash_operations_is_not_stuck() -> None:
+    watched = Watched(
+        "void main(void) { for (uint32_t page = 0x40000; page < 0x80000; page += 4096) { R(0x4001E504) = 2;"
+        " R(0x4001E508) = page; while (!R(0x4001E400)) {} R(0x4001E504) = 1;"
+        " for (uint32_t word = page; word < page + 4096; word += 4) { R(word) = word; while (!R(0x4001E400)) {} } } }"
+    )
+    watched.run(6000)
+    assert watched.kit.soc.memory.read(0x50000, 4) == (0x50000).to_bytes(4, "little"), "it works"
+    assert watched.stuck == []
+
+
 def test_a_watchdog_reset_is_told_with_the_place() -> None:
     watched = Watched(
         "void main(void) { R(0x40000008) = 1; R(0x40010504) = 32768 / 4; R(0x40010508) = 1; R(0x40010000) = 1;"

@@ -67,6 +67,7 @@ class Bus:
         self._writers: dict[int, Writer] = {}
         self._ranges: list[tuple[int, int, Device]] = []
         self._blocks: list[tuple[int, int, str]] = []
+        self._advice: dict[str, str] = {}
 
     def attach(self, base: int, size: int, device: Device) -> None:
         """Let ``device`` decode ``base .. base+size-1``; the smallest of overlapping ranges wins."""
@@ -96,9 +97,14 @@ class Bus:
         self.steady |= registers.steady
         self.steady -= registers.unsteady
 
-    def name_block(self, base: int, size: int, name: str) -> None:
-        """Name a range for the log; the bus answers nothing for it by itself."""
+    def name_block(self, base: int, size: int, name: str, advice: str = "") -> None:
+        """Name a range for the log; the bus answers nothing for it by itself.
+
+        ``advice`` is told with the first access in it that is not modelled: what that means for the firmware.
+        """
         self._blocks.append((base, size, name))
+        if advice:
+            self._advice[name] = advice
 
     def read(self, address: int, size: int) -> int:
         """Value of ``size`` (1, 2 or 4) bytes at ``address``."""
@@ -163,10 +169,10 @@ class Bus:
     def note(self, address: int, kind: str, text: str) -> None:
         """Count something that is not modelled, or that the chip does not promise; log ``text`` the first time."""
         count = self.unmodelled.get((address, kind), 0)
-        self.unmodelled[address, kind] = count + 1
         if count == 0:
             counter = self.first_counter[address, kind] = self.program_counter()
             log.warning("%s at 0x%08x%s, PC 0x%08x", text, address, self._where(address), counter)
+            self._advise(address)
         elif count + 1 == WAITED_FOR and kind == "read":
             log.warning(
                 "0x%08x%s, which is not modelled, was read %d times: the firmware waits for it, PC 0x%08x",
@@ -175,6 +181,7 @@ class Bus:
                 WAITED_FOR,
                 self.program_counter(),
             )
+        self.unmodelled[address, kind] = count + 1
 
     def noted(self) -> dict[str, int]:
         """How often each was counted, by a text that gives address, block, kind and first program counter."""
@@ -195,8 +202,21 @@ class Bus:
     def _report(self, address: int, kind: str) -> None:
         self.note(address, kind, f"unmodelled {kind}")
 
+    def _advise(self, address: int) -> None:
+        advice = self._advice_for(address)
+        if advice and all(self._advice_for(earlier) != advice for earlier, _ in self.unmodelled):
+            log.warning("%s", advice)
+
+    def _advice_for(self, address: int) -> str:
+        block = self._block(address)
+        return "" if block is None else self._advice.get(block[2], "")
+
     def _where(self, address: int) -> str:
+        block = self._block(address)
+        return "" if block is None else f" ({block[2]}+0x{address - block[0]:03x})"
+
+    def _block(self, address: int) -> tuple[int, int, str] | None:
         for base, size, name in self._blocks:
             if base <= address < base + size:
-                return f" ({name}+0x{address - base:03x})"
-        return ""
+                return base, size, name
+        return None

@@ -61,8 +61,23 @@ INSTANCES = (
     (0x1200_0000, 0x800_0000, "XIP"),
 )
 
+_CRYPTOCELL = (
+    "the firmware uses CryptoCell, which is not modelled: it will wait for it; build it with cryptography in "
+    "software"
+)
+ADVICE = {
+    "RADIO": "the firmware uses the radio on the chip, which is not modelled: its Bluetooth will stay silent; "
+    "build it for a controller by HCI over UART (H4, 1 Mbit/s: TXD P1.02, RXD P1.01, RTS P1.04, CTS P1.03)",
+    "NFCT": "the firmware uses NFC, which is not modelled: no field will ever come",
+    "USBD": "the firmware uses USB, which is not modelled: no host will ever come; the UART on P0.06 and P0.08 "
+    "is served",
+    "CRYPTOCELL": _CRYPTOCELL,
+    "CC_HOST_RGF": _CRYPTOCELL,
+}
+"""What it means for firmware that a block is not modelled, and the way round it, by the block's name."""
+
 
 def name_all(bus: Bus) -> None:
     """Tell the bus what to call the blocks, modelled or not."""
     for base, size, name in INSTANCES:
-        bus.name_block(base, size, name)
+        bus.name_block(base, size, name, ADVICE.get(name, ""))

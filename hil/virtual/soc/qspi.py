@@ -21,6 +21,8 @@ from hil.virtual.soc.mx25r64 import Mx25r64
 from hil.virtual.soc.peripheral import InterruptLines, Peripheral, ResetCause
 
 PIN = 0x8000_003F
+DISCONNECTED = 0x8000_0000
+"""PSEL.CONNECT."""
 DK_PINS = (19, 17, 20, 21)
 """SCK, CSN, IO0, IO1 of the DK: P0.19, P0.17, P0.20, P0.21."""
 DK_QUAD_PINS = (22, 23)
@@ -136,8 +138,22 @@ class Qspi(Peripheral):
         # peripheral take up its pins (found in a boot loader that ran on boards; the specification is silent).
         self.kernel.cancel(self._event)
         self._active = bool(self.values[self.ENABLE])
+        if self._active:
+            self._tell_of_pins()
         wait = self._wait_for_memory() if self._active else 0
         self._event = self.kernel.after(ACTIVATION + wait, self._ready)
+
+    def _tell_of_pins(self) -> None:
+        """Firmware of another board would only find that its memory answers nothing."""
+        pins = [self.values[pin] for pin in self.PSEL[:4]]
+        if self.connected or any(pin & DISCONNECTED for pin in pins):
+            return
+        used = [f"P{pin >> 5 & 1}.{pin & 31:02d}" for pin in pins]
+        names = ", ".join(
+            f"{name} {pin}" for name, pin in zip(("SCK", "CSN", "IO0", "IO1"), used, strict=True)
+        )
+        memory = ", ".join(f"P0.{pin:02d}" for pin in DK_PINS)
+        self.bus.note(self.base, "pins", f"QSPI on {names} reaches no memory (the DK's is on {memory})")
 
     def _deactivate(self) -> None:
         self._halt()

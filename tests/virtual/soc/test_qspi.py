@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 
 from hil.virtual.kernel import TICKS_PER_MS, TICKS_PER_US
@@ -60,6 +62,18 @@ def test_the_memory_identifies_itself_as_the_one_on_the_dk() -> None:
 def test_with_other_pins_nobody_answers() -> None:
     board = _board(pins=DK | {"r534": 24})
     assert _instruct(board, 0x9F, bytes(3)) == bytes(3)
+
+
+def test_pins_that_lead_to_no_memory_are_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        board = _board(pins=DK | {"r534": 24})
+        board.write(QSPI, 1)
+        _board()
+        _board(pins=dict.fromkeys(DK, 0xFFFF_FFFF))
+    assert [record.getMessage() for record in caplog.records] == [
+        "QSPI on SCK P0.19, CSN P0.17, IO0 P0.20, IO1 P0.24 reaches no memory (the DK's is on P0.19, P0.17, P0.20, "
+        "P0.21) at 0x40029000 (QSPI+0x000), PC 0x00000100"
+    ]
 
 
 @pytest.mark.parametrize("config", [0, 1, 2 | 0 << 3, 4 | 3 << 3, 3], ids=str)

@@ -36,7 +36,8 @@ def test_each_block_that_is_not_modelled_has_its_name(
         assert board.read(base + 0x504) == 0
         board.read(base + 0x504)
         board.write(base, 1)
-    assert [record.getMessage() for record in caplog.records] == [
+    messages = [record.getMessage() for record in caplog.records]
+    assert [message for message in messages if message.startswith("unmodelled")] == [
         f"unmodelled read at 0x{base + 0x504:08x} ({name}+0x504), PC 0x00000100",
         f"unmodelled write at 0x{base:08x} ({name}+0x000), PC 0x00000100",
     ]
@@ -44,6 +45,38 @@ def test_each_block_that_is_not_modelled_has_its_name(
         f"0x{base + 0x504:08x} ({name}+0x504) read, PC 0x00000100": 2,
         f"0x{base:08x} ({name}+0x000) write, PC 0x00000100": 1,
     }
+
+
+@pytest.mark.parametrize(
+    ("base", "words"),
+    [
+        (0x4000_1000, ("radio on the chip", "HCI over UART")),
+        (0x4000_5000, ("NFC",)),
+        (0x4002_7000, ("USB", "UART on P0.06")),
+        (0x5002_A000, ("CryptoCell", "in software")),
+        (0x5002_B000, ("CryptoCell", "in software")),
+    ],
+)
+def test_what_it_means_and_the_way_round_it_are_told_once(
+    base: int, words: tuple[str, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    board = Board()
+    with caplog.at_level(logging.WARNING):
+        board.read(base + 0x504)
+        board.read(base + 0x504)
+        board.write(base + 0xF00, 1)
+    first, advice, last = (record.getMessage() for record in caplog.records)
+    assert first.startswith("unmodelled read")
+    assert last.startswith("unmodelled write")
+    assert all(word in advice for word in ("the firmware uses", "not modelled", *words))
+
+
+def test_the_two_halves_of_cryptocell_give_one_advice(caplog: pytest.LogCaptureFixture) -> None:
+    board = Board()
+    with caplog.at_level(logging.WARNING):
+        board.write(0x5002_A500, 1)
+        board.read(0x5002_B928)
+    assert sum("in software" in record.getMessage() for record in caplog.records) == 1
 
 
 def test_a_ppi_task_that_is_not_modelled_counts_as_well() -> None:
