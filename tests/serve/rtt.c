@@ -1,6 +1,6 @@
-/* Writes a line into an RTT up-buffer every millisecond, echoes the down-buffer, and keeps something to look at in a
- * debugger: `counter`, `step` and `Tick_Count`. Layout of the control block: SEGGER's RTT, which pyOCD looks for in RAM
- * by its identifier. */
+/* Writes a line into an RTT up-buffer every millisecond, echoes the down-buffer, and keeps
+ * something to look at in a debugger: `counter`, `step` and `Tick_Count`. Layout of the control
+ * block: SEGGER's RTT, which pyOCD looks for in RAM by its identifier. */
 #include <stdint.h>
 
 #define R(a) (*(volatile uint32_t *)(a))
@@ -58,7 +58,8 @@ int main(void) {
     control.up = (struct ring){"Terminal", up_data, sizeof up_data, 0, 0, 0};
     control.down = (struct ring){"Terminal", down_data, sizeof down_data, 0, 0, 0};
     control.ups = control.downs = 1;
-    static const char id[] = "TTR REGGES"; /* backwards, so that it is found once it is whole, and in RAM */
+    static const char id[] =
+        "TTR REGGES"; /* backwards, so that it is found once it is whole, and in RAM */
     for (int i = 0; i < 10; i++)
         control.id[i] = id[9 - i];
     R(0xE000E014) = 64000 - 1; /* SysTick: 1 ms */
@@ -96,5 +97,19 @@ static void Unexpected(void) {
         ;
 }
 __attribute__((section(".vectors"), used)) void (*const vectors[64])(void) = {
-    (void (*)(void))0x20010000, Reset_Handler, Unexpected, Unexpected, Unexpected, Unexpected, Unexpected, 0, 0, 0, 0,
-    Unexpected, Unexpected, 0, Unexpected, SysTick_Handler};
+    (void (*)(void))0x20010000,
+    Reset_Handler,
+    Unexpected,
+    Unexpected,
+    Unexpected,
+    Unexpected,
+    Unexpected,
+    0,
+    0,
+    0,
+    0,
+    Unexpected,
+    Unexpected,
+    0,
+    Unexpected,
+    SysTick_Handler};

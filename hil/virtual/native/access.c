@@ -36,6 +36,17 @@ void core_restore_registers(struct core *c) {
     c->pc = c->fault_pc;
 }
 
+/* LDRD of its own base: when the second word is asked about, the first is in the base register
+ * already. The address tells what was there. */
+static void save_base(struct core *c, uint32_t address) {
+    uint32_t first = core_halfword(c, c->address),
+             offset = (core_halfword(c, c->address + 2) & 0xFF) * 4;
+    uint32_t added = first & 0x100 ? (first & 0x80 ? offset : 0u - offset) : 0;
+    uint32_t base = first & 0xF;
+    if (base < 13 && c->saved[base] != address - added)
+        c->saved[base] = address - 4 - added;
+}
+
 /* Remember that the instruction in progress faults; the run loop puts the registers back and takes
  * it. The first fault wins. */
 void core_fault(struct core *c, uint32_t address, uint32_t kind) {
@@ -44,6 +55,8 @@ void core_fault(struct core *c, uint32_t address, uint32_t kind) {
     c->fault = kind;
     c->fault_address = address;
     core_save_registers(c);
+    if (core_loads_own_base(c, c->address))
+        save_base(c, address);
     c->limit = 0;
     if (kind == FAULT_MEM_READ || kind == FAULT_MEM_WRITE)
         c->forget_pages = 1; /* the engine does not ask a second time about a page it knows */
@@ -57,7 +70,7 @@ EXPORT void core_bus_fault(struct core *c, uint32_t address, uint32_t kind) {
 /* ---- going on or not ----------------------------------------------------------------------- */
 
 /* Whether the engine may go on behind the access it asked about. */
-static bool may_go_on(struct core *c, bool write) {
+static bool may_go_on(struct core *c, uint32_t address, bool write) {
     if (c->engine == c->engines[STEPWISE]) {
         if (c->fault && write)
             c->abandoned = 1;
@@ -77,8 +90,11 @@ static bool may_go_on(struct core *c, bool write) {
         c->ticks -= TICKS_PER_INSTRUCTION;
         c->instructions--;
         c->counted--;
+        write = write || core_loads_own_base(c, c->address);
         if (write)
             core_save_registers(c);
+        if (core_loads_own_base(c, c->address))
+            save_base(c, address);
         core_begin_exact(c, c->address, c->address + core_length(c, c->address));
     }
     /* A store in an IT block does not end it: what follows is undone with the registers. */
@@ -88,18 +104,24 @@ static bool may_go_on(struct core *c, bool write) {
 }
 
 /* Answer from what the instruction has done before it was begun again. */
-static bool replayed(struct core *c) {
+static bool replayed(struct core *c, uint32_t address) {
     if (c->replay >= c->replay_end)
         return false;
+    if (c->access_at[c->replay] != address) { /* not what was done: nothing of it holds */
+        c->replay = c->replay_end = 0;
+        return false;
+    }
     c->bus_value = c->access[c->replay++];
     if (c->replay == c->replay_end)
         c->replay = c->replay_end = 0;
     return true;
 }
 
-static void remember(struct core *c, uint32_t value) {
-    if (c->accesses < MAX_ACCESSES)
+static void remember(struct core *c, uint32_t address, uint32_t value) {
+    if (c->accesses < MAX_ACCESSES) {
+        c->access_at[c->accesses] = address;
         c->access[c->accesses++] = value;
+    }
     c->bus_value = value;
 }
 
@@ -248,55 +270,75 @@ static bool read_protected(const struct core *c, uint32_t address) {
     return address < FLASH_SIZE && (c->read_protect[page / 64] >> (page % 64) & 1);
 }
 
-/* The engine asks about an unaligned access first as a whole, and then about its aligned parts. */
+/* The engine asks about an unaligned store first as a whole, and then byte by byte. */
 static bool comes_in_parts(uint32_t address, uint32_t size) {
     return is_bus(address) && (address & (size - 1));
 }
 
 static bool on_read(struct core *c, uint32_t address, uint32_t size) {
-    if (c->abandoned)
+    if (c->abandoned || c->fault)
         return false;
-    if (comes_in_parts(address, size) || replayed(c))
-        return true;
     core_synchronise(c);
-    uint32_t value = 0;
-    if (may_touch(c, address, MAY_READ)) {
-        if (is_bus(address))
-            value = bus_read(c, address, size);
-        else if (read_protected(c, address))
-            core_fault(c, address, FAULT_BUS_READ);
-        else
-            value = memory_read(c, address, size);
+    uint32_t step = address & 1 ? 1 : address & 2 ? 2 : 4;
+    step = step < size ? step : size;
+    uint64_t all = 0;
+    for (uint32_t done = 0; done < size && !c->fault; done += step) {
+        uint32_t value = 0, at = address + done;
+        if (!replayed(c, at)) {
+            if (may_touch(c, at, MAY_READ)) {
+                if (is_bus(at))
+                    value = bus_read(c, at, step);
+                else if (read_protected(c, at))
+                    core_fault(c, at, FAULT_BUS_READ);
+                else
+                    value = memory_read(c, at, step);
+            }
+            remember(c, at, value);
+        }
+        all |= (uint64_t)c->bus_value << 8 * done;
     }
-    remember(c, value);
-    return may_go_on(c, false);
+    c->whole = all;
+    c->whole_at = address;
+    return c->replay_end ? true : may_go_on(c, address, false);
 }
 
-static bool on_write(struct core *c, uint32_t address, uint32_t size, uint32_t value) {
-    if (c->abandoned)
+static void write_word(struct core *c, uint32_t address, uint32_t size, uint32_t value) {
+    if (!may_touch(c, address, MAY_WRITE))
+        return;
+    if (is_bus(address))
+        bus_write(c, address, size, value);
+    else if (address - RAM_BASE < RAM_SIZE || address - CODE_RAM_BASE < RAM_SIZE)
+        memory_write(c, address, size, value);
+    else
+        program(c, address, size, value);
+}
+
+static bool on_write(struct core *c, uint32_t address, uint32_t size, uint64_t value) {
+    if (c->abandoned || c->fault)
         return false;
-    if (comes_in_parts(address, size) || replayed(c))
+    if (comes_in_parts(address, size))
         return true;
-    core_synchronise(c);
-    if (may_touch(c, address, MAY_WRITE)) {
-        if (is_bus(address))
-            bus_write(c, address, size, value);
-        else if (address - RAM_BASE < RAM_SIZE || address - CODE_RAM_BASE < RAM_SIZE)
-            memory_write(c, address, size, value);
-        else
-            program(c, address, size, value);
+    uint32_t step = size > 4 ? 4 : size;
+    bool before = true;
+    for (uint32_t done = 0; done < size && !c->fault; done += step) {
+        if (replayed(c, address + done))
+            continue;
+        if (before)
+            core_synchronise(c);
+        before = false;
+        write_word(c, address + done, step, (uint32_t)(value >> 8 * done));
+        remember(c, address + done, 0);
     }
-    remember(c, 0);
-    return may_go_on(c, true);
+    return before || may_go_on(c, address, true);
 }
 
 static bool on_nothing(struct core *c, uint32_t address, bool write) {
-    if (c->abandoned)
+    if (c->abandoned || c->fault)
         return false;
     core_synchronise(c);
     if (may_touch(c, address, write ? MAY_WRITE : MAY_READ))
         core_fault(c, address, write ? FAULT_BUS_WRITE : FAULT_BUS_READ);
-    return may_go_on(c, write);
+    return may_go_on(c, address, write);
 }
 
 /* The engine writes ITSTATE down where it asks, for the case that the access ends the block. When
@@ -321,7 +363,7 @@ EXPORT bool core_on_bad_access(void *engine, int type, uint64_t address, int siz
         return false;
     switch (type) {
     case ACCESS_WRITE_PROTECTED:
-        return go_on(c, on_write(c, (uint32_t)address, (uint32_t)size, (uint32_t)value));
+        return go_on(c, on_write(c, (uint32_t)address, (uint32_t)size, (uint64_t)value));
     case ACCESS_READ_PROTECTED:
         return go_on(c, on_read(c, (uint32_t)address, (uint32_t)size));
     case ACCESS_READ_UNMAPPED:
@@ -337,9 +379,14 @@ EXPORT bool core_on_bad_access(void *engine, int type, uint64_t address, int siz
 EXPORT uint64_t core_on_bus_read(void *engine, uint64_t offset, uint32_t size, void *user) {
     const struct core *c = user;
     (void)engine;
-    (void)offset;
-    (void)size;
-    return c->bus_value;
+    /* An unaligned access takes the aligned words around it; the offset is one in the page or
+     * range. */
+    int ahead = (int)((offset - c->whole_at) & (PAGE - 1));
+    ahead = ahead < PAGE / 2 ? ahead : ahead - PAGE;
+    if (ahead > 7 || ahead < -7)
+        return 0;
+    uint64_t value = ahead >= 0 ? c->whole >> 8 * ahead : c->whole << -8 * ahead;
+    return size >= 8 ? value : value & ((1ull << 8 * size) - 1);
 }
 
 EXPORT void core_on_bus_write(void *engine, uint64_t offset, uint32_t size, uint64_t value,

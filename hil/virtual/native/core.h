@@ -46,7 +46,7 @@ enum {
     MPU_REGIONS = 8,
     PAGE = 1024,       /* the engine's page: memory is protected by these */
     BLOCKS = 4096,     /* entries of the table of counted blocks, a power of 2 */
-    MAX_ACCESSES = 20, /* of one instruction: sixteen registers, and what an unaligned word adds */
+    MAX_ACCESSES = 36, /* of one instruction: 32 words of a VLDM, and what an unaligned one adds */
 
     KEPT = 64, /* entries of the cache of register values, a power of 2 */
     LATCH_NVMC_CONFIG = 0,
@@ -235,6 +235,7 @@ struct core {
     uint64_t pending, enabled, active, lines, catch_mask;
     uint64_t nvm_operations, nvm_stop_at, nvm_start, nvm_end;
     uint64_t write_protect[4], read_protect[4]; /* one bit for each flash page */
+    uint64_t whole; /* what the latest read from the bus gave, from `whole_at` on */
     uint64_t slices, taken, generation, instructions, instructions_stepped;
 
     void *engine;  /* the one that holds the registers now */
@@ -272,7 +273,8 @@ struct core {
     uint32_t exact, exact_from, exact_to, then_next, then_left, then_state, then_now;
     /* What the accesses of this instruction gave, for when it is begun again; `replay` is the next.
      */
-    uint32_t accesses, access[MAX_ACCESSES], replay, replay_end, abandoned, bus_value;
+    uint32_t accesses, access[MAX_ACCESSES], access_at[MAX_ACCESSES], replay, replay_end, abandoned,
+        bus_value, whole_at;
     uint32_t fault, fault_address, fault_pc, saved[16], undo, undo_size, forget_pages;
     /* The latest entry of a fault handler, for who watches: what was pushed, and the state at it.
      */
@@ -313,6 +315,7 @@ struct core_tables {
 const uint8_t *core_code(const struct core *c, uint32_t address, uint32_t length);
 uint32_t core_halfword(const struct core *c, uint32_t address);
 bool core_is_wide(const struct core *c, uint32_t address);
+bool core_loads_own_base(const struct core *c, uint32_t address);
 bool core_is_hint(const struct core *c, uint32_t address, uint32_t hint);
 uint32_t core_length(const struct core *c, uint32_t address);
 uint32_t core_flags(const struct core *c, uint32_t address);

@@ -29,7 +29,7 @@ MAX_BREAKPOINTS, MAX_WATCHPOINTS = 16, 4
 LATCH_NVMC_CONFIG, LATCH_POFCON = range(2)
 BLOCKWISE, STEPWISE, ENGINES = range(3)
 MPU_REGIONS = 8
-_LATCHES, _KEPT, _MAX_ACCESSES = 2, 64, 20
+_LATCHES, _KEPT, _MAX_ACCESSES = 2, 64, 36
 
 BUS_READ = CFUNCTYPE(c_uint32, c_uint32, c_uint32)
 BUS_WRITE = CFUNCTYPE(None, c_uint32, c_uint32, c_uint32)
@@ -74,6 +74,7 @@ class Core(ctypes.Structure):
         *_named(_U64, "nvm_operations nvm_stop_at nvm_start nvm_end"),
         ("write_protect", _U64 * 4),
         ("read_protect", _U64 * 4),
+        ("whole", _U64),
         *_named(_U64, "slices taken generation instructions instructions_stepped"),
         *_named(c_void_p, "engine special"),
         ("engines", c_void_p * ENGINES),
@@ -95,7 +96,8 @@ class Core(ctypes.Structure):
         *_named(_U32, "exact exact_from exact_to then_next then_left then_state then_now"),
         ("accesses", _U32),
         ("access", _U32 * _MAX_ACCESSES),
-        *_named(_U32, "replay replay_end abandoned bus_value"),
+        ("access_at", _U32 * _MAX_ACCESSES),
+        *_named(_U32, "replay replay_end abandoned bus_value whole_at"),
         *_named(_U32, "fault fault_address fault_pc"),
         ("saved", _U32 * 16),
         *_named(_U32, "undo undo_size forget_pages"),

@@ -108,7 +108,7 @@ static uint32_t rights_in(const struct core *c, uint32_t view, uint32_t address)
 }
 
 /* What an engine is to let through of a page by itself. */
-static uint32_t target(const struct core *c, uint32_t which, uint32_t page) {
+static uint32_t target(const struct core *c, uint32_t page) {
     const struct core_tables *tables = c->tables;
     uint32_t rights = tables->view[c->mpu_view][page];
     uint32_t mixed = rights & MIXED;
@@ -120,8 +120,9 @@ static uint32_t target(const struct core *c, uint32_t which, uint32_t page) {
         rights &= ~(uint32_t)MAY_WRITE; /* stores there program: see access.c */
     } else if (!tables->code[page]) {
         rights &= ~(uint32_t)MAY_EXECUTE; /* until it is tried: see core_open_code */
-    } else if (which == STEPWISE) {
-        rights &= ~(uint32_t)MAY_WRITE; /* not to change code behind the other engine's back */
+    } else {
+        rights &=
+            ~(uint32_t)MAY_WRITE; /* a store has to reach the code that both engines made of it */
     }
     return mixed && !(rights & MAY_READ) ? AS_BUS : rights;
 }
@@ -177,7 +178,7 @@ static void apply_to(struct core *c, uint32_t which) {
     void *engine = c->engines[which];
     bool any = false;
     for (uint32_t page = 0; page < PAGES;) {
-        uint32_t before = tables->rights[which][page], after = target(c, which, page);
+        uint32_t before = tables->rights[which][page], after = target(c, page);
         uint32_t first = page, address = page_address(page), less = 0;
         if (before == after) {
             page++;
@@ -190,7 +191,7 @@ static void apply_to(struct core *c, uint32_t which) {
                 exchange(c, engine, page_address(page), after & AS_BUS);
             tables->rights[which][page++] = (uint8_t)after;
         } while (page < PAGES && page_address(page) == address + (page - first) * PAGE &&
-                 target(c, which, page) == after && tables->rights[which][page] != after);
+                 target(c, page) == after && tables->rights[which][page] != after);
         uint64_t length = (uint64_t)(page - first) * PAGE;
         if (less)
             c->control(engine, ENGINE_REMOVE_CACHE, (uint64_t)address, address + length);

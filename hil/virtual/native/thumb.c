@@ -23,6 +23,14 @@ bool core_is_wide(const struct core *c, uint32_t address) {
     return is_wide_code(core_halfword(c, address));
 }
 
+/* LDRD whose first register is its base too (A7.7.50). */
+bool core_loads_own_base(const struct core *c, uint32_t address) {
+    uint32_t first = core_halfword(c, address);
+    if ((first & 0xFE50) != 0xE850 || !(first & 0x120))
+        return false;
+    return core_halfword(c, address + 2) >> 12 == (first & 0xF);
+}
+
 /* The instruction's length in bytes. */
 uint32_t core_length(const struct core *c, uint32_t address) {
     return core_is_wide(c, address) ? 4 : 2;
