@@ -31,6 +31,7 @@ class SupplySocket:
         self._supply = supply
         self._partial: dict[Connection, bytearray] = {}
         self._messages: deque[tuple[Connection, bytes]] = deque()
+        self._handed_over = False
         self._listener = Listener(loop, "supply", self._accept, self._has_room, port)
         loop.after_slice(self._forward)
 
@@ -73,7 +74,13 @@ class SupplySocket:
 
     def _forward(self) -> None:
         """Give the instrument its next message, unless it has one or owes an answer."""
-        if self._messages and not self._supply.busy:
+        if self._messages and not self._supply.busy and not self._handed_over:
             client, message = self._messages.popleft()
             self._supply.set_host(client.send)
-            self._loop.at_once(self._supply.receive, message)
+            self._handed_over = True
+            self._loop.at_once(self._hand, message)
+
+    def _hand(self, message: bytes) -> None:
+        """Inside the kernel, which is later: until then the instrument does not know that it is busy."""
+        self._handed_over = False
+        self._supply.receive(message)

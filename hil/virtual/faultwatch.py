@@ -150,12 +150,12 @@ class FaultWatch:
     def _report(self, kind: str, *, in_handler: bool) -> None:
         if self._soc.memory.read(0, 8) == _ERASED_VECTORS:
             return  # a chip without a program locks up at once: nothing has failed
-        frame = self._frame() if in_handler else None
+        frame, link = self._frame() if in_handler else (None, 0)
         stacked = self._words(frame, len(_FRAME)) if frame is not None else []
         # Firmware that fails and resets itself may do so 100,000 times a second: what is not told must be quick.
         pc: int | None = None
         if frame is None:
-            pc = self._soc.cpu.program_counter
+            pc = None if in_handler else self._soc.cpu.program_counter
         elif len(stacked) == len(_FRAME):
             pc = stacked[_FRAME_PC]
         key = (kind, pc)
@@ -164,30 +164,31 @@ class FaultWatch:
         count = self.counts[key] = self.counts.get(key, 0) + 1
         if str(count).strip("0") != "1":
             return
-        registers, stack = self._registers(frame, stacked)
+        registers, stack = self._registers(frame, link, stacked)
+        if frame is None and in_handler:
+            del registers["pc"]  # the handler's own
         report = FaultReport(kind, self._soc.kernel.now, registers, self._status(), self._scan(stack))
         if count == 1:
             self.reports.append(report)
         self._told(report, count)
 
-    def _frame(self) -> int | None:
-        """Where the exception's entry has put the registers; None when the handler has gone on since."""
+    def _frame(self) -> tuple[int | None, int]:
+        """Where the exception's entry has put the registers, and its EXC_RETURN; None where it could not."""
         cpu = self._soc.cpu
-        link = cpu.read_register(_LR)
-        if link >> 24 != 0xFF:  # no EXC_RETURN
-            return None
-        return cpu.read_register(_PSP if link & 4 else _MSP)
+        exception, frame, link = cpu.latest_fault
+        if exception != cpu.active_exception or not frame:
+            return None, link
+        return frame, link
 
-    def _registers(self, frame: int | None, stacked: list[int]) -> tuple[dict[str, int], int]:
+    def _registers(self, frame: int | None, link: int, stacked: list[int]) -> tuple[dict[str, int], int]:
         """The registers of the code that failed, and where its stack goes on above them."""
         cpu = self._soc.cpu
         live = {f"r{number}": cpu.read_register(number) for number in range(13)}
-        link = cpu.read_register(_LR)
         if frame is None:
             sp = cpu.read_register(_SP)
             return live | {
                 "sp": sp,
-                "lr": link,
+                "lr": cpu.read_register(_LR),
                 "pc": cpu.program_counter,
                 "xpsr": cpu.read_register(_XPSR),
             }, sp

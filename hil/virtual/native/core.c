@@ -355,8 +355,9 @@ static void look_at_rights(struct core *c) {
     uint32_t view = core_view(c);
     if (view == c->mpu_view && !c->pages_changed)
         return;
+    bool all = view != c->mpu_view;
     c->mpu_view = view;
-    core_apply_rights(c);
+    core_apply_rights(c, all);
 }
 
 /* Run until something outside is needed; the reason is returned. `hard` is the tick to stop at. */

@@ -340,7 +340,7 @@ void core_fault(struct core *c, uint32_t address, uint32_t kind);
 /* mpu.c */
 uint32_t core_rights(const struct core *c, uint32_t view, uint32_t address);
 uint32_t core_view(struct core *c);
-void core_apply_rights(struct core *c);
+void core_apply_rights(struct core *c, bool all);
 void core_mark_code(struct core *c, uint32_t address, uint32_t length);
 int core_page(uint32_t address);
 bool core_open_code(struct core *c, uint32_t address);

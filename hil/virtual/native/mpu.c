@@ -173,11 +173,11 @@ static void exchange(struct core *c, void *engine, uint32_t address, bool as_bus
 }
 
 /* Give an engine its rights, neighbours with the same ones together. */
-static void apply_to(struct core *c, uint32_t which) {
+static void apply_to(struct core *c, uint32_t which, uint32_t from, uint32_t to) {
     struct core_tables *tables = c->tables;
     void *engine = c->engines[which];
     bool any = false;
-    for (uint32_t page = 0; page < PAGES;) {
+    for (uint32_t page = from; page < to;) {
         uint32_t before = tables->rights[which][page], after = target(c, page);
         uint32_t first = page, address = page_address(page), less = 0;
         if (before == after) {
@@ -190,7 +190,7 @@ static void apply_to(struct core *c, uint32_t which) {
             if ((tables->rights[which][page] ^ after) & AS_BUS)
                 exchange(c, engine, page_address(page), after & AS_BUS);
             tables->rights[which][page++] = (uint8_t)after;
-        } while (page < PAGES && page_address(page) == address + (page - first) * PAGE &&
+        } while (page < to && page_address(page) == address + (page - first) * PAGE &&
                  target(c, page) == after && tables->rights[which][page] != after);
         uint64_t length = (uint64_t)(page - first) * PAGE;
         if (less)
@@ -206,18 +206,21 @@ static void apply_to(struct core *c, uint32_t which) {
 }
 
 /* Tell the engines what has changed since; not while one runs. */
-void core_apply_rights(struct core *c) {
+void core_apply_rights(struct core *c, bool all) {
     struct core_tables *tables = c->tables;
+    uint32_t from = all ? 0 : PAGES, to = all ? PAGES : 0;
     for (uint32_t page = 0; c->pages_changed && page < PAGES; page++) {
         if (!tables->changed[page])
             continue;
         tables->changed[page] = 0;
+        from = page < from ? page : from;
+        to = page >= to ? page + 1 : to;
         for (uint32_t view = VIEW_OFF; view <= VIEW_USER; view++)
             tables->view[view][page] = (uint8_t)rights_in(c, view, page_address(page));
     }
     c->pages_changed = 0;
     for (uint32_t which = 0; which < ENGINES; which++)
-        apply_to(c, which);
+        apply_to(c, which, from, to);
 }
 
 /* Code is about to be executed from RAM. Pages of RAM cannot be executed from until then, since the

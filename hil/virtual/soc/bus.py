@@ -61,6 +61,9 @@ class Bus:
         """What a task register does, by its address: PPI triggers tasks without a bus access."""
         self.routes: dict[int, list[int]] = {}
         """Task addresses by event address, for the PPI channels that are enabled now."""
+        self.depth = 0
+        """How many events in progress have led to one another."""
+        self.ring_told = False
         self.steady: set[int] = set()
         """Words that change only by what models and events do: the CPU need not ask again in between."""
         self._readers: dict[int, Reader] = {}

@@ -344,6 +344,12 @@ class Cpu:
         return int(self._core.taken)
 
     @property
+    def latest_fault(self) -> tuple[int, int, int]:
+        """(exception, address of its frame or 0 if none could be pushed, EXC_RETURN) of the latest fault handler."""
+        core = self._core
+        return int(core.fault_exception), int(core.fault_frame), int(core.fault_return)
+
+    @property
     def instructions(self) -> int:
         """Instructions executed since it was made, with those that an IT block skipped."""
         return int(self._core.instructions)

@@ -10,13 +10,19 @@ from __future__ import annotations
 
 import copy
 import enum
+import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from hil.virtual.kernel import Kernel
+from hil.virtual.kernel import TICKS_PER_US, Kernel
 from hil.virtual.soc.bus import Bus, Task
 
+log = logging.getLogger(__name__)
+
 WORD = 0xFFFF_FFFF
+TICKS_PER_16MHZ = TICKS_PER_US // 16
+DEEPEST = 24
+"""Events and tasks that may lead to one another within one instant."""
 SHORTS, INTEN, INTENSET, INTENCLR = 0x200, 0x300, 0x304, 0x308
 
 
@@ -152,11 +158,26 @@ class Peripheral:
         self.values[offset] = 1
         if self.inten & self.event_bits[offset]:
             self.update_interrupt()
-        for _, action in self._shorts_of.get(offset, ()):
-            action()
-        address = self.base + offset
-        if address in self.bus.routes:
-            self.bus.trigger(address)
+        if offset in self._shorts_of or self.base + offset in self.bus.routes:
+            self._follow(offset)
+
+    def _follow(self, offset: int) -> None:
+        """Run what an event leads to. A ring of shortcuts and channels, where each task ends at once, goes round for
+        ever on the chip, a step a cycle of 16 MHz; here so many steps come at once, and then one a cycle.
+        """
+        if self.bus.depth >= DEEPEST:
+            if not self.bus.ring_told:
+                self.bus.ring_told = True
+                log.warning("%s: events and tasks lead to one another without end", self.name)
+            self.kernel.after(TICKS_PER_16MHZ, self._follow, offset)
+            return
+        self.bus.depth += 1
+        try:
+            for _, action in self._shorts_of.get(offset, ()):
+                action()
+            self.bus.trigger(self.base + offset)
+        finally:
+            self.bus.depth -= 1
 
     def observed(self, offset: int) -> bool:
         """Whether anything acts on this event by itself: an interrupt, a shortcut or a PPI channel."""

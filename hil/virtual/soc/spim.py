@@ -102,6 +102,8 @@ class Spim(Peripheral):
     def _start(self) -> None:
         if self.values[self.ENABLE] != ENABLED or self._total is not None:
             return
+        self.kernel.cancel(self._event)  # a stop that has not ended yet: the transfer begins all the same
+        self._event = None
         self._total = max(self.values[self.RXD_MAXCNT], self.values[self.TXD_MAXCNT])
         self._done = 0
         self._since = self.kernel.now

@@ -93,8 +93,8 @@ class Twim(Peripheral):
             return
         self._abandon()
         self.values[self.RXD_AMOUNT if started == self.RXSTARTED else self.TXD_AMOUNT] = 0
-        self.fire(started)
         self._event = self.kernel.after(address_ticks(self.values[self.FREQUENCY]), self._not_acknowledged)
+        self.fire(started)  # last, since what follows from it may stop the transfer again
 
     def _not_acknowledged(self) -> None:
         self._event = None
