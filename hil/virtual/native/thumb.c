@@ -120,6 +120,9 @@ const struct core_block *core_block(struct core *c, uint32_t address, uint32_t s
     struct core_block *block = &tables->block[address >> 1 & (BLOCKS - 1)];
     bool flash = address < FLASH_SIZE;
     uint32_t generation = flash ? tables->generation[address / PAGE] : 0;
+    uint32_t last = address + size - 1;
+    if (flash && last < FLASH_SIZE && last / PAGE != address / PAGE)
+        generation += tables->generation[last / PAGE]; /* both only ever grow */
     if (flash && block->address == address && block->size == size &&
         block->generation == generation && block->count)
         return block;

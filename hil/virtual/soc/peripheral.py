@@ -69,8 +69,8 @@ class Peripheral:
     """Base of the peripherals: registers at ``base``, one interrupt line (or None), shared clock and bus.
 
     A subclass declares its registers in its constructor with ``task``, ``event``, ``register`` and
-    ``short``, names its further mutable attributes in ``STATE`` (saved and restored by deep copy), and
-    overrides ``on_reset``, ``on_events_changed`` and ``observed_changed`` where it needs them.
+    ``shortcuts``, names its further mutable attributes in ``STATE`` (saved and restored by deep copy), and
+    overrides ``on_reset``, ``on_event_written`` and ``observed_changed`` where it needs them.
     """
 
     STATE: tuple[str, ...] = ()

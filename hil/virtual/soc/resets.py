@@ -11,9 +11,10 @@ from hil.virtual.soc.peripheral import ResetCause
 if TYPE_CHECKING:
     from hil.virtual.soc.nrf52840 import Soc
 
-LOCKUP_RESTART = 1 * TICKS_PER_MS
+LOCKUP_RESTART = TICKS_PER_MS
+"""From lockup to the reset that follows from it. Assumed, no source found."""
 LOCKUP_RESET = TICKS_PER_MS
-"""From lockup to the next instruction: a blank chip resets itself over and over at this pace."""
+"""From that reset to the first instruction: firmware that locks up over and over leaves time for the bench."""
 
 
 class Resets:
