@@ -6,6 +6,7 @@ from hil.virtual.faultwatch import FaultReport, FaultWatch
 from hil.virtual.kernel import TICKS_PER_MS, Kernel
 from hil.virtual.kit import Kit
 from hil.virtual.soc.nrf52840 import ResetCause
+from tests.virtual.soc.board import Board
 from tests.virtual.soc.program import compile_program
 
 READ_NOTHING = """
@@ -173,3 +174,12 @@ def test_the_watch_goes_on_when_the_debugger_has_left() -> None:
     ((report, _),) = watched.told
     assert report.registers["r0"] == 0x6000_0010
     assert not soc.cpu.halted
+
+
+def test_firmware_that_switches_its_cycle_counter_on_is_watched_all_the_same() -> None:
+    board = Board()
+    watch = FaultWatch(board.soc, lambda report, count: None)
+    before = board.soc.cpu.vector_catch
+    board.soc.bus.write(0xE000_EDFC, 4, 1 << 24)  # DEMCR.TRCENA, as for the DWT cycle counter
+    assert board.soc.cpu.vector_catch == before != 0
+    assert watch.reports == []

@@ -253,9 +253,8 @@ class CoreSight:
         self._cpu.mask_interrupts = enabled and bool(self._control & C_MASKINTS)
         self._cpu.reset_catch = enabled and bool(self._demcr & VC_CORERESET)
         caught = {number for bit, number in _VECTOR_CATCH.items() if self._demcr >> bit & 1}
-        if (
-            enabled or changed
-        ):  # without halting debug these bits do nothing: firmware may write DEMCR for its clock
+        # Without halting debug these bits do nothing: firmware writes DEMCR too, for its cycle counter.
+        if enabled or changed:
             self._cpu.vector_catch = sum(1 << number for number in caught) if enabled else 0
         if changed:
             self.apply_comparators()

@@ -145,3 +145,16 @@ def test_spis_hands_its_buffers_to_the_cpu() -> None:
     assert board.read(SPIM2 + 0x400) == 0
     board.set(SPIM2, r024=1)
     assert (board.read(SPIM2 + 0x400), board.read(SPIM2 + 0x128)) == (1, 1)
+
+
+def test_a_transfer_begun_while_the_last_stop_ends_gets_its_own_end() -> None:
+    board = Board()
+    base = 0x4000_3000
+    board.write(base + 0x500, 7)
+    board.write(base + 0x548, 200)  # TXD.MAXCNT
+    board.write(base + 0x544, 0x2000_0100)
+    board.write(base + 0x010, 1)
+    board.write(base + 0x014, 1)  # STOP: ends with the byte on the wire
+    board.write(base + 0x010, 1)
+    board.run(100 * TICKS_PER_US)
+    assert board.read(base + 0x120) == 0  # ENDTX of 200 bytes cannot have come
