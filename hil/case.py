@@ -19,21 +19,27 @@ import pytest
 
 from hil.errors import InputError
 from hil.run import recorder
-from hil.run.cases import MARKER, CaseInfo
+from hil.run.cases import MARKER, CaseInfo, Control
 
 _ID = re.compile(r"[A-Z][A-Z0-9]*(-[A-Z0-9]+)+")
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def case(
-    id: str, sentence: str, *, evidence_for: Sequence[str] = (), needs: Sequence[str] = ()
+    id: str,
+    sentence: str,
+    *,
+    evidence_for: Sequence[str] = (),
+    needs: Sequence[str] = (),
+    controls: Sequence[str] = (),
 ) -> Callable[[_Function], _Function]:
     """Make a pytest function a case.
 
     `id` is capitals, digits and dashes, such as XFER-03, and unique in a plan. `sentence` says what holds when the case
     passes, in one sentence for a reader who does not know the test. `evidence_for` names requirements. `needs` names
     capabilities of the bench and `device.` features (hil.rig.schema.RigFile.capabilities); a bench without one of them
-    skips the case and says so.
+    skips the case and says so. `controls` names defective firmware (hil.toolchain.variants) on which the case must
+    fail, to show that it can: "version", or "signature:payload-rehashed" for one instance of a case with parameters.
 
     Raises InputError when the id or the sentence is malformed.
     """
@@ -41,7 +47,9 @@ def case(
         raise InputError(f'case id "{id}": expected capitals, digits and dashes, such as XFER-03')
     if not sentence.strip() or "\n" in sentence:
         raise InputError(f"case {id}: expected one sentence on one line")
-    info = CaseInfo(id, sentence.strip(), tuple(evidence_for), tuple(needs))
+    info = CaseInfo(
+        id, sentence.strip(), tuple(evidence_for), tuple(needs), tuple(map(Control.parse, controls))
+    )
 
     def mark(function: _Function) -> _Function:
         marked: _Function = getattr(pytest.mark, MARKER)(info)(function)
@@ -65,6 +73,35 @@ def progress(done: int, total: int) -> None:
 def measured(name: str, value: float, unit: str) -> None:
     """Keep a figure of this case, such as ("duration", 12.5, "s"), in its result and in the report."""
     recorder.current().measured(name, value, unit)
+
+
+def swept(
+    scenario: str,
+    *,
+    operation: int,
+    operations: int,
+    phase: str,
+    held: bool,
+    what: str = "",
+    depth: float = 0.5,
+) -> None:
+    """Keep one point of a power-fail sweep: a place of the report's sweep map.
+
+    `scenario` names what was cut, such as "swap". The power was cut at flash operation `operation` of `operations` that
+    the scenario takes (the first is 0), `phase` "before", "during" or "after" it; `depth`, 0 to 1, is how far a torn
+    operation had got. `held` says whether the device recovered, and `what` how, in a few words.
+    """
+    recorder.current().swept(
+        {
+            "scenario": scenario,
+            "operation": operation,
+            "operations": operations,
+            "phase": phase,
+            "depth": depth,
+            "held": held,
+            "what": what,
+        }
+    )
 
 
 def throughput(

@@ -14,7 +14,7 @@ from hil.image.mcuboot import ImageVersion, parse_header
 from hil.image.sign import SignedImage
 from hil.image.trailer import Trailer, parse_trailer
 from hil.rig import boot_info
-from hil.rig.boot_info import BootInfo
+from hil.rig.boot_info import BootInfo, Refusal
 from hil.rig.rig import Rig
 
 if TYPE_CHECKING:
@@ -195,6 +195,18 @@ class Device:
         """What the bundled bootloader told at its last start; None when it has not started since power came."""
         with self._probing() as probe:
             return boot_info.parse(probe.read(boot_info.ADDRESS, boot_info.SIZE))
+
+    def expect_refusal(self, refusal: Refusal, image: int = 0) -> None:
+        """Assert that the last start refused an update for this reason: another would say nothing of what is tested.
+
+        A device that tells no reason (without the feature refusal-reason) is judged by what it runs alone.
+        """
+        if "refusal-reason" not in self.file.supports:
+            return
+        info = self.boot_info
+        assert info is not None, "the bootloader left no boot information"
+        told = info.images[image].refusal
+        assert told is refusal, f"the bootloader's reason was {told.name}, expected {refusal.name}"
 
     @property
     def log(self) -> str:

@@ -23,6 +23,12 @@ Feature = Literal[
     "battery",
     "resume-after-reset",
     "throughput-sink",
+    "refusal-reason",
+    "boot-log",
+    "factory-reset",
+    "security-counter",
+    "hardware-id",
+    "dependencies",
 ]
 Capability = Literal[
     "probe",

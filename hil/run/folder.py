@@ -117,27 +117,6 @@ def check_parent(parent: Path) -> None:
         raise InputError(f"{parent}: no run folder can be made here: it cannot be written to")
 
 
-def read_results(folder: Path) -> list[dict[str, Any]]:
-    """The results in a run folder, sorted by case; a last line cut short by a kill is left out.
-
-    Raises InputError when there is no results.jsonl or another line is broken.
-    """
-    path = folder / "results.jsonl"
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise InputError(f"{folder}: not a run folder: no results.jsonl") from None
-    results = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            results.append(json.loads(line))
-        except ValueError:
-            if number == len(lines):
-                break
-            raise InputError(f"{path}:{number}: not a line of JSON") from None
-    return sorted(results, key=lambda result: str(result["id"]))
-
-
 def case_folder_name(instance: str) -> str:
     """A folder name for a case and its parameters, safe on every file system and never shared by two cases."""
     slug = re.sub(r"[^A-Za-z0-9.-]+", "_", instance).strip("._")[:80]

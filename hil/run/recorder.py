@@ -52,6 +52,7 @@ class Recorder:
     stages: list[Row] = field(default_factory=list)
     figures: list[Row] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
+    points: list[Row] = field(default_factory=list)
     images: dict[str, str] = field(default_factory=dict)
     notes: Row = field(default_factory=dict)
     _open: list[str] = field(default_factory=list)
@@ -93,6 +94,10 @@ class Recorder:
     def throughput(self, row: Row) -> None:
         """Keep a line of throughput.csv."""
         self.rows.append({"case": self.instance, **row})
+
+    def swept(self, point: Row) -> None:
+        """Keep a point of a power-fail sweep."""
+        self.points.append(point)
 
     def image(self, name: str, digest: str) -> None:
         """Keep which image the case used, by its SHA-256."""

@@ -117,6 +117,7 @@ class RunWriter:
             "sentence": info.sentence,
             "evidence_for": list(info.evidence_for),
             "needs": list(info.needs),
+            "controls": [vars(control) for control in info.controls],
             "outcome": "error",
             "reason": "the process that ran this case died",
             "rig": self._record["rig"],
@@ -126,6 +127,7 @@ class RunWriter:
             "stages": [],
             "figures": [],
             "throughput": [],
+            "sweep": [],
             "images": {},
             "notes": {},
             "artefacts": sorted(

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from hil.errors import InputError
-from hil.run.folder import RunFolder, case_folder_name, read_results
+from hil.report.run_folder import read_results
+from hil.run.folder import RunFolder, case_folder_name
 
 
 def test_two_runs_at_once_get_two_folders(tmp_path: Path) -> None:
@@ -33,20 +34,6 @@ def test_a_result_is_on_the_disk_when_append_returns(tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path, "smoke")
     folder.append_result({"id": "A-1"})
     assert json.loads((folder.path / "results.jsonl").read_text()) == {"id": "A-1"}
-
-
-def test_a_last_line_cut_short_is_left_out_and_a_broken_one_before_it_is_told(tmp_path: Path) -> None:
-    path = tmp_path / "results.jsonl"
-    path.write_text('{"id": "A-1"}\n{"id": "A-')
-    assert [result["id"] for result in read_results(tmp_path)] == ["A-1"]
-    path.write_text('{"id": "A-\n{"id": "A-1"}\n')
-    with pytest.raises(InputError, match=r"results\.jsonl:1: not a line of JSON"):
-        read_results(tmp_path)
-
-
-def test_a_folder_without_results_is_no_run_folder(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="not a run folder"):
-        read_results(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["../../etc", "a/b", "A-1[..]", "A-1[x\ny]", "A" * 300, "..", ""])

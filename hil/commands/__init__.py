@@ -1,0 +1,1 @@
+"""Commands of `hil`, one module each: `register` adds it to the application."""
