@@ -99,6 +99,21 @@ def run(
             help="Fail a case whose firmware touches what the virtual bench does not model.  [default: the plan's]",
         ),
     ] = False,
+    controls: Annotated[
+        bool,
+        typer.Option(
+            "--controls",
+            help="Then run the negative controls: cases on defective firmware, where they must fail.",
+        ),
+    ] = False,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            "--resume",
+            metavar="RUN",
+            help="Go on with a run that was killed or interrupted, as it was begun.",
+        ),
+    ] = None,
     defect: Annotated[str | None, typer.Option("--defect", hidden=True)] = None,
 ) -> None:
     """Run a plan, show its progress, and write a run folder, whose path is the last line printed.
@@ -107,9 +122,28 @@ def run(
     3 the bench failed, 130 interrupted.
     """
     from hil.run import start
+    from hil.run.asked import Asked
 
-    asked = start.Asked(
-        rig, plan, out, seed, tuple(case or ()), workers, defect, fail_unmodelled, tuple(context.args)
+    if resume is not None:
+        given = [
+            f"--{name.replace('_', '-')}"
+            for name in ("rig", "plan", "out", "seed", "case", "fail_unmodelled", "defect")
+            if _is_given(context, name)
+        ]
+        if given:
+            raise InputError(f"--resume goes on as the run was begun: leave out {', '.join(given)}")
+    asked = Asked(
+        rig=rig,
+        plan=plan,
+        out=out,
+        seed=seed,
+        cases=tuple(case or ()),
+        workers=workers,
+        defect=defect,
+        fail_unmodelled=fail_unmodelled,
+        controls=controls,
+        resume=resume,
+        pytest_arguments=tuple(context.args),
     )
     code, folder = start.run(asked)
     typer.echo(folder)
@@ -364,6 +398,11 @@ def rigs_check(
         Console(highlight=False).print(table)
     if not all(each.ok for each in found):
         raise typer.Exit(BenchError.exit_code)
+
+
+def _is_given(context: typer.Context, parameter: str) -> bool:
+    source = context.get_parameter_source(parameter)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _read_binary(path: Path) -> bytes:

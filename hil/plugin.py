@@ -6,6 +6,7 @@ a test asks for a fixture, a test is a case, or an option is given.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -38,6 +39,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--hil-plan", dest="hil_plan", metavar="NAME|FILE", help="plan that chooses among the cases"
     )
     group.addoption("--hil-out", dest="hil_out", metavar="DIR", help="write a run folder under this folder")
+    group.addoption(
+        "--hil-folder",
+        dest="hil_folder",
+        metavar="DIR",
+        help="write into this run folder, which `hil run` made",
+    )
+    group.addoption(
+        "--hil-leave-out", dest="hil_leave_out", metavar="FILE", help="JSON list of cases that are not run"
+    )
     group.addoption(
         "--hil-seed", dest="hil_seed", metavar="N", type=int, help="seed of the run (default: the plan's)"
     )
@@ -77,7 +87,7 @@ def pytest_configure(config: pytest.Config) -> None:
             os.setpgid(0, 0)
     if config.getoption("hil_plan") or config.getoption("hil_case"):
         _select(config)
-    if config.getoption("hil_out") and workerinput is None:
+    if (config.getoption("hil_out") or config.getoption("hil_folder")) and workerinput is None:
         _write_run_folder(config)
 
 
@@ -90,7 +100,11 @@ def _select(config: pytest.Config) -> None:
         plan = settings.plan_of(config)
     except InputError as error:
         raise pytest.UsageError(str(error)) from None
-    config.pluginmanager.register(Selection(plan, tuple(config.getoption("hil_case"))), "hil-selection")
+    left_out: list[str] = []
+    if config.getoption("hil_leave_out"):
+        left_out = json.loads(Path(config.getoption("hil_leave_out")).read_text(encoding="utf-8"))
+    selection = Selection(plan, tuple(config.getoption("hil_case")), frozenset(left_out))
+    config.pluginmanager.register(selection, "hil-selection")
     if plan is not None:
         if plan.marker and not config.option.markexpr:
             config.option.markexpr = plan.marker
@@ -109,16 +123,20 @@ def _write_run_folder(config: pytest.Config) -> None:
         asked = settings.of(config)
         rig = files.load(asked.rig)
         plan = settings.plan_of(config)
-        folder = RunFolder.create(
-            Path(config.getoption("hil_out")), plan.name if plan is not None else "cases"
-        )
+        within = config.getoption("hil_folder")
+        if within:
+            folder = RunFolder.at(Path(within))
+        else:
+            folder = RunFolder.create(
+                Path(config.getoption("hil_out")), plan.name if plan is not None else "cases"
+            )
     except InputError as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[_FOLDER] = folder.path
     config.stash[WRITER] = writer = RunWriter(folder, asked, rig, plan)
     config.pluginmanager.register(writer, "hil-writer")
-    if not config.option.xmlpath:
-        config.option.xmlpath = str(folder.path / "junit.xml")
+    if not within:
+        writer.begin(plan, {})
     if config.pluginmanager.hasplugin("html") and not config.option.htmlpath:
         config.option.htmlpath = str(folder.path / "report.html")
         config.option.self_contained_html = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TextIO
 
@@ -29,14 +30,14 @@ class Display:
     """A pytest plugin that shows where a run is.
 
     `stream` must not be the standard output that pytest captures. `total` is the number of cases, 0 when not known.
+    `former` are results that a run that goes on has already.
     """
 
-    def __init__(self, stream: TextIO, total: int, log: Path | None = None) -> None:
+    def __init__(self, stream: TextIO, total: int, former: Iterable[Row] = ()) -> None:
         self._console = Console(file=stream, soft_wrap=True, highlight=False)
         self._total = total
-        self._results: list[Row] = []
+        self._results: list[Row] = list(former)
         self._folder: Path | None = None
-        self._log = log
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._live: Live | None = None
@@ -128,6 +129,18 @@ class Display:
         told = ", ".join(f"[{_STYLES[name]}]{counts[name]} {name}[/]" for name in _STYLES if counts[name])
         times = f"{record['bench_seconds']:.1f} s on the bench's clock in {record['wall_seconds']:.1f} s"
         self._console.print(f"{told or 'no case ran'}; {times}; seed {record['seed']}")
+        rows = record.get("controls", [])
+        if rows:
+            failed = sum(row["held"] for row in rows)
+            style = "green" if failed == len(rows) else "bold red"
+            self._console.print(f"[{style}]{failed} of {len(rows)} negative controls failed, as they must[/]")
+        jumps = [
+            each["clock_jump_seconds"] for each in record.get("sessions", []) if "clock_jump_seconds" in each
+        ]
+        if jumps:
+            self._console.print(
+                f"[yellow]the clock of this computer was set by {jumps[-1]:+.0f} s during the run[/]"
+            )
 
     def _by_case(self) -> list[tuple[str, list[Row]]]:
         """The results, together by case: with other parameters it shows the same."""

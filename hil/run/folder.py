@@ -64,6 +64,31 @@ class RunFolder:
             raise InputError(f"{parent}: no run folder can be made here: {error.strerror}") from None
         raise InputError(f"{parent}: no free name for a run folder")
 
+    @classmethod
+    def at(cls, path: Path) -> RunFolder:
+        """A run folder at just this path, made when needed. Raises InputError when it cannot be."""
+        try:
+            (path / "cases").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{path}: no run folder can be made here: {error.strerror}") from None
+        return cls(path)
+
+    def mend(self, finished: Iterable[str]) -> None:
+        """Make a run that was killed ready to go on: cut off a half-written line, and put aside what unfinished cases
+        left.
+        """
+        path = self.path / "results.jsonl"
+        with _disk(path):
+            if path.is_file():
+                data = path.read_bytes()
+                whole = data.rfind(b"\n") + 1
+                if whole < len(data):
+                    os.truncate(path, whole)
+            kept = {case_folder_name(instance) for instance in finished}
+            for each in sorted((self.path / "cases").iterdir()):
+                if each.is_dir() and each.name not in kept and ".cut-" not in each.name:
+                    _put_aside(each)
+
     def case_folder(self, instance: str) -> Path:
         """The folder of one case's artefacts, made when needed."""
         path = self.path / "cases" / case_folder_name(instance)
@@ -123,6 +148,13 @@ def case_folder_name(instance: str) -> str:
     return (
         slug if slug and slug == instance else f"{slug}-{hashlib.sha256(instance.encode()).hexdigest()[:6]}"
     )
+
+
+def _put_aside(folder: Path) -> None:
+    number = 1
+    while (aside := folder.with_name(f"{folder.name}.cut-{number}")).exists():
+        number += 1
+    folder.rename(aside)
 
 
 @contextlib.contextmanager

@@ -10,11 +10,16 @@ from hil.run.plan import Plan
 
 
 class Selection:
-    """Keeps the cases that the plan, and `--hil-case`, name; with the plan's parameters and repeats."""
+    """Keeps the cases that the plan, and `--hil-case`, name; with the plan's parameters and repeats. `left_out` are
+    instances that are not run, since the run that goes on has them already.
+    """
 
-    def __init__(self, plan: Plan | None, cases: tuple[str, ...]) -> None:
+    def __init__(
+        self, plan: Plan | None, cases: tuple[str, ...], left_out: frozenset[str] = frozenset()
+    ) -> None:
         self._plan = plan
         self._cases = cases
+        self._left_out = left_out
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
@@ -45,6 +50,8 @@ class Selection:
     def _wanted(self, item: pytest.Item) -> bool:
         info = info_of(item)
         if info is None:
+            return False
+        if instance_id(item) in self._left_out:
             return False
         if self._cases and info.id not in self._cases and instance_id(item) not in self._cases:
             return False

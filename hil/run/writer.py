@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import time
 from collections import Counter
@@ -13,7 +14,9 @@ from typing import Any
 import pytest
 
 from hil import __version__
-from hil.report import html
+from hil.errors import BenchError
+from hil.report import html, junit
+from hil.report.run_folder import read_results
 from hil.rig.schema import RigFile
 from hil.run import live
 from hil.run.cases import CaseInfo
@@ -22,6 +25,9 @@ from hil.run.interrupt import from_outside
 from hil.run.plan import Plan
 from hil.run.recorder import Row, case_seed
 from hil.run.settings import Settings
+
+CLOCK_JUMP_S = 5.0
+"""The wall clock was set during a session when it and the monotonic clock differ by more than this."""
 
 OUTCOMES = ("passed", "failed", "error", "skipped")
 
@@ -63,7 +69,10 @@ class RunWriter:
         """The instance id of each case that was collected, and what is known of it, by pytest's id of the test."""
         self._settings = settings
         self._began = time.perf_counter()
+        self._began_at = datetime.now(UTC)
         self.interrupted = False
+        self.trouble: str | None = None
+        """Why the record could not be written, if it could not."""
         self._record: Row = {
             "schema": 1,
             "state": "running",
@@ -79,6 +88,8 @@ class RunWriter:
                 "defect": settings.defect,
                 "fail_unmodelled": settings.fail_unmodelled,
             },
+            "firmware": {},
+            "sessions": [],
             "versions": _versions(),
             "host": {
                 "system": platform.system(),
@@ -88,16 +99,46 @@ class RunWriter:
             },
             "started": _now(),
         }
-        folder.write_text("rig.json", rig.model_dump_json(indent=2, by_alias=True) + "\n")
-        folder.write_run(self._record)
+        self._rig = rig
+
+    def begin(
+        self,
+        plan: Plan | None,
+        firmware: dict[str, str],
+        former: Row | None = None,
+        *,
+        controls: bool = False,
+    ) -> None:
+        """Write the record of a run that begins, or goes on from `former`, what run.json held.
+
+        `firmware` are the SHA-256 of the bundled firmware's programs. `controls` says that negative controls follow.
+        """
+        self._record["settings"]["controls"] = controls
+        if former is not None:
+            self._record |= {key: former[key] for key in ("started", "sessions") if key in former}
+            self.results = read_results(self.folder.path)
+        else:
+            self.folder.write_text("rig.json", self._rig.model_dump_json(indent=2, by_alias=True) + "\n")
+        session: Row = {"started": _told(self._began_at), "ended": None, "wall_seconds": None}
+        self._record["sessions"] = [*self._record["sessions"], session]
+        self._record["firmware"] = firmware
+        if plan is not None:
+            self._record["plan_file"] = json.loads(plan.model_dump_json(by_alias=True))
+        self.folder.write_run(self._record)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Add the result of a case that has ended."""
         result: Row | None = getattr(report, "hil_result", None)
-        if result is not None:
+        if result is None:
+            return
+        try:
             self.folder.append_result(result)
-            self.results.append(result)
+        except BenchError as error:
+            # Without its record the rest of the run would be for nothing.
+            self.trouble = self.trouble or str(error)
+            pytest.exit(str(error), BenchError.exit_code)
+        self.results.append(result)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
@@ -140,7 +181,7 @@ class RunWriter:
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Mark the run as cut short, if it was from outside."""
-        self.interrupted = self.interrupted or from_outside(excinfo)
+        self.interrupted = self.interrupted or (self.trouble is None and from_outside(excinfo))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
@@ -169,29 +210,47 @@ class RunWriter:
         """What run.json holds."""
         return self._record
 
+    def controls(self, rows: list[Row]) -> None:
+        """Keep how the negative controls ended."""
+        self._record["controls"] = rows
+        self.finish()
+
     def finish(self) -> None:
-        """Write what is known of the run, whole or cut short."""
+        """Write what is known of the run, whole or cut short. What cannot be written is told by `trouble`."""
+        try:
+            self._finish()
+        except BenchError as error:
+            self.trouble = self.trouble or str(error)
+
+    def _finish(self) -> None:
         counts = Counter(result["outcome"] for result in self.results)
         bench_seconds = sum(result["seconds"] for result in self.results)
+        now = datetime.now(UTC)
         wall_seconds = time.perf_counter() - self._began
+        jump = (now - self._began_at).total_seconds() - wall_seconds
+        session = self._record["sessions"][-1]
+        session |= {"ended": _told(now), "wall_seconds": round(wall_seconds, 3)}
+        if abs(jump) > CLOCK_JUMP_S:
+            session["clock_jump_seconds"] = round(jump, 1)
         images: Row = {}
         unmodelled: Counter[str] = Counter()
         for result in self.results:
             images.update(result["images"])
             unmodelled.update(result["notes"].get("unmodelled", {}))
         self._record |= {
-            "state": "interrupted" if self.interrupted else "finished",
-            "ended": _now(),
+            "state": "interrupted" if self.interrupted or self.trouble else "finished",
+            "ended": _told(now),
             "workers": self.workers,
             "counts": {outcome: counts[outcome] for outcome in OUTCOMES},
             "exit_code": 130 if self.interrupted else exit_code_for(counts.elements()),
             "bench_seconds": round(bench_seconds, 6),
-            "wall_seconds": round(wall_seconds, 3),
+            "wall_seconds": round(sum(each["wall_seconds"] or 0.0 for each in self._record["sessions"]), 3),
             "images": images,
             "unmodelled": dict(sorted(unmodelled.items())),
         }
         self.folder.write_run(self._record)
         self.folder.write_throughput(row for result in self.results for row in result["throughput"])
+        self.folder.write_text("junit.xml", junit.suite(self._record, self.results))
         live.clear(self.folder.path)
 
 
@@ -209,5 +268,9 @@ def _versions() -> Row:
     return found
 
 
+def _told(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds")
+
+
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    return _told(datetime.now(UTC))

@@ -7,10 +7,10 @@ import threading
 from pathlib import Path
 
 from hil.errors import HilError
+from hil.filelock import FileLock
 from hil.virtual import statefile
 from hil.virtual.kit import Kit
 from hil.virtual.statefile import KitState
-from hil.virtual.statelock import StateLock
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ class StateKeeper:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = StateLock(path)
+        self._lock = FileLock(path, "kit state file")
         try:
             self.state = statefile.load(path)
             """What the file holds."""

@@ -77,7 +77,7 @@ def test_every_outcome_is_told_for_what_it_is(bench: MiniBench) -> None:
     assert ended.record["state"] == "finished"
     suite = ElementTree.parse(ended.folder / "junit.xml").getroot()[0]
     assert (suite.get("failures"), suite.get("errors"), suite.get("skipped")) == ("3", "2", "1")
-    held = suite.findall("testcase[@name='test_holds[1]']/properties/property")
+    held = suite.findall("testcase[@name='A-01[1]']/properties/property")
     assert ("evidence_for", "REQ-1") in [(each.get("name"), each.get("value")) for each in held]
     page = (ended.folder / "report.html").read_text()
     assert "The device broke a requirement in 3 cases" in page

@@ -8,6 +8,7 @@ import pytest
 from intelhex import IntelHex
 
 from hil.errors import BenchError, InputError
+from hil.filelock import FileLock
 from hil.serve.images import Piece, cannot_start, checked, flash, read_pieces
 from hil.serve.state import StateKeeper
 from hil.virtual import statefile
@@ -15,7 +16,6 @@ from hil.virtual.kernel import Kernel
 from hil.virtual.kit import Kit
 from hil.virtual.soc.memory import UICR_BASE
 from hil.virtual.statefile import KitState
-from hil.virtual.statelock import StateLock
 
 
 def hex_file(path: Path, address: int, data: bytes) -> Path:
@@ -92,18 +92,18 @@ def test_broken_files_are_refused_with_their_line(tmp_path: Path) -> None:
 
 def test_one_process_at_a_time_has_the_state_file(tmp_path: Path) -> None:
     path = tmp_path / "kit.state"
-    first = StateLock(path)
+    first = FileLock(path, "kit state file")
     with pytest.raises(BenchError, match="in use by another process"):
-        StateLock(path)
+        FileLock(path, "kit state file")
     first.release()
     first.release()
-    StateLock(path).release()
+    FileLock(path, "kit state file").release()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_lock_that_was_left_behind_holds_nobody_off(tmp_path: Path) -> None:
     (tmp_path / ".kit.state.lock").touch()
-    StateLock(tmp_path / "kit.state").release()
+    FileLock(tmp_path / "kit.state", "kit state file").release()
 
 
 def test_changes_are_saved_while_the_kit_is_open_and_at_the_end(tmp_path: Path) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import zlib
 from pathlib import Path
 
+from hil.filelock import FileLock
 from hil.virtual import statefile
 from hil.virtual.kernel import TICKS_PER_MS, Kernel
 from hil.virtual.power.rail import Rail
 from hil.virtual.power.source import Profile
 from hil.virtual.soc.nrf52840 import Soc
-from hil.virtual.statelock import StateLock
 from hil.virtual.swdlink import SwdLink
 
 VOLTS = 3.0
@@ -32,12 +32,12 @@ def unique_id(path: Path) -> str:
 class FileKit:
     """An nRF52840 on 3 V whose non-volatile memory is a state file, which nobody else may open meanwhile.
 
-    Raises what `statefile.load` and `StateLock` raise.
+    Raises what `statefile.load` and `FileLock` raise.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._lock = StateLock(path)
+        self._lock = FileLock(path, "kit state file")
         try:
             self._saved = statefile.load(path)
         except BaseException:

@@ -1,4 +1,4 @@
-"""One process at a time for a kit's state file."""
+"""One process at a time for a file or a folder."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if sys.platform != "win32":
     import fcntl
 
 
-class StateLock:
-    """Keeps every other process away from the state file at `path` until it is released.
+class FileLock:
+    """Keeps every other process away from the file or folder at `path` until it is released.
 
     The lock is on a file beside it, since saving puts a new file in the old one's place. It goes with the process that
-    holds it, however that ends. Raises BenchError when another process has it. Windows has no such lock: there
-    it holds nobody off.
+    holds it, however that ends. `what` names the path's kind in messages. Raises BenchError when another process has
+    it. Windows has no such lock: there it holds nobody off.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, what: str) -> None:
         self._path = path.with_name(f".{path.name}.lock")
         try:
             while True:
@@ -32,10 +32,10 @@ class StateLock:
         except BlockingIOError:
             self._file.close()
             raise BenchError(
-                f"kit state file {path}: is in use by another process; end that one or name another file"
+                f"{what} {path}: is in use by another process; end that one or name another"
             ) from None
         except OSError as error:
-            raise BenchError(f"kit state file {path}: cannot be locked: {error.strerror}") from None
+            raise BenchError(f"{what} {path}: cannot be locked: {error.strerror}") from None
 
     def _locked(self) -> bool:
         """Lock the file that is open; False when it is no longer the one that the path names."""

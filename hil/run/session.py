@@ -1,0 +1,97 @@
+"""One pytest session that runs cases into a run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from hil.errors import BenchError, InputError
+from hil.run.asked import Asked, arguments
+from hil.run.cases import CaseInfo
+from hil.run.collect import write_pytests_output_to
+from hil.run.writer import WRITER, RunWriter
+
+
+class Shown(Protocol):
+    """What a session is shown by: a pytest plugin."""
+
+    def watch(self, folder: Path) -> None:
+        """Begin to show the run that writes into `folder`."""
+
+    def stop(self) -> None:
+        """Stop showing."""
+
+
+class Keeper:
+    """A pytest plugin that ties the display to the run, and keeps the run's writer for after its end."""
+
+    def __init__(
+        self,
+        display: Shown,
+        cases: dict[str, tuple[str, CaseInfo]],
+        begin: Callable[[RunWriter], None],
+    ) -> None:
+        self.display = display
+        self._cases = cases
+        self._begin = begin
+        self.writer: RunWriter | None = None
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        self.writer = config.stash[WRITER]
+        self.writer.cases = self._cases
+        self._begin(self.writer)
+        config.pluginmanager.register(self.display, "hil-display")
+        log = (self.writer.folder.path / "pytest.log").open("w", encoding="utf-8")
+        config.add_cleanup(log.close)
+        write_pytests_output_to(config, log)
+
+    def pytest_sessionstart(self) -> None:
+        if self.writer is not None:
+            self.display.watch(self.writer.folder.path)
+
+
+def run_session(
+    modules: Path,
+    asked: Asked,
+    cases: dict[str, tuple[str, CaseInfo]],
+    folder: Path,
+    display: Shown,
+    *,
+    workers: int = 1,
+    left_out: Path | None = None,
+    begin: Callable[[RunWriter], None] = lambda writer: None,
+) -> tuple[int, RunWriter]:
+    """Run the cases of `modules` that `asked` chooses into `folder`; returns pytest's exit code and the run's writer.
+
+    `left_out` is a JSON list of instances that are not run. `begin` is called with the writer before the first case.
+    Raises InputError when pytest refuses its arguments, BenchError when the record cannot be written.
+    """
+    keeper = Keeper(display, cases, begin)
+    words = [*arguments(modules, asked), f"--hil-folder={folder}"]
+    if left_out is not None:
+        words.append(f"--hil-leave-out={left_out}")
+    if workers > 1:
+        words += ["-n", str(workers), "--dist", "load"]
+    try:
+        code = int(pytest.main([*words, *asked.pytest_arguments], plugins=[keeper]))
+    except KeyboardInterrupt:
+        # Before the first case, or after the last one while the report is written, where pytest lets it pass.
+        code = int(pytest.ExitCode.INTERRUPTED)
+        if keeper.writer is None:
+            raise
+        keeper.writer.interrupted = True
+        keeper.writer.finish()
+    finally:
+        display.stop()
+    if keeper.writer is None:
+        raise InputError("pytest refused the arguments after --, see above")
+    keeper.writer.workers = workers
+    if keeper.writer.record["state"] == "running":
+        keeper.writer.finish()
+    if keeper.writer.trouble is not None:
+        raise BenchError(f"{keeper.writer.trouble}; `hil run --resume {folder}` goes on when there is room")
+    return code, keeper.writer
