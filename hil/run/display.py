@@ -129,6 +129,8 @@ class Display:
         told = ", ".join(f"[{_STYLES[name]}]{counts[name]} {name}[/]" for name in _STYLES if counts[name])
         times = f"{record['bench_seconds']:.1f} s on the bench's clock in {record['wall_seconds']:.1f} s"
         self._console.print(f"{told or 'no case ran'}; {times}; seed {record['seed']}")
+        if counts["skipped"] and counts["skipped"] == sum(counts.values()):
+            self._console.print("[bold red]nothing was tested: this rig can run no case of the plan[/]")
         rows = record.get("controls", [])
         if rows:
             failed = sum(row["held"] for row in rows)

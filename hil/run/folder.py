@@ -125,11 +125,15 @@ class RunFolder:
         path = self.path / name
         temporary = path.with_name(f".{name}.{os.getpid()}")
         with _disk(path):
-            with temporary.open("w", encoding="utf-8", newline="") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
+            try:
+                with temporary.open("w", encoding="utf-8", newline="") as file:
+                    file.write(text)
+                    file.flush()
+                    os.fsync(file.fileno())
+                temporary.replace(path)
+            except OSError:
+                temporary.unlink(missing_ok=True)
+                raise
 
 
 def check_parent(parent: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TextIO
 
 import pytest
 
@@ -13,6 +15,40 @@ from hil.run.asked import Asked, arguments
 from hil.run.cases import CaseInfo
 from hil.run.collect import write_pytests_output_to
 from hil.run.writer import WRITER, RunWriter
+
+_GO_ON = "; what had ended is kept: when it can be written again, `hil run --resume {}` goes on"
+
+
+class Log(io.StringIO):
+    """pytest's own output, kept in a file. It is for those who look for a mistake in a test: where the disk is full the
+    run must not end for its sake.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._file: TextIO | None = None
+        with contextlib.suppress(OSError):
+            self._file = path.open("a", encoding="utf-8")
+
+    def write(self, text: str) -> int:
+        """Write to the file if that can be."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                self._file.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush the file if that can be."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                self._file.flush()
+
+    def close(self) -> None:
+        """Close the file; what cannot be written any more is lost."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                self._file.close()
+            self._file = None
 
 
 class Shown(Protocol):
@@ -43,11 +79,19 @@ class Keeper:
     def pytest_configure(self, config: pytest.Config) -> None:
         self.writer = config.stash[WRITER]
         self.writer.cases = self._cases
-        self._begin(self.writer)
+        try:
+            self._begin(self.writer)
+        except BenchError as error:
+            self.writer.trouble = str(error)
         config.pluginmanager.register(self.display, "hil-display")
-        log = (self.writer.folder.path / "pytest.log").open("w", encoding="utf-8")
+        log = Log(self.writer.folder.path / "pytest.log")
         config.add_cleanup(log.close)
         write_pytests_output_to(config, log)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self) -> None:
+        if self.writer is not None and self.writer.trouble is not None:
+            pytest.exit(self.writer.trouble, BenchError.exit_code)
 
     def pytest_sessionstart(self) -> None:
         if self.writer is not None:
@@ -85,6 +129,8 @@ def run_session(
             raise
         keeper.writer.interrupted = True
         keeper.writer.finish()
+    except OSError as error:
+        raise BenchError(f"{folder}: cannot be written: {error.strerror}{_GO_ON.format(folder)}") from None
     finally:
         display.stop()
     if keeper.writer is None:
@@ -93,5 +139,5 @@ def run_session(
     if keeper.writer.record["state"] == "running":
         keeper.writer.finish()
     if keeper.writer.trouble is not None:
-        raise BenchError(f"{keeper.writer.trouble}; `hil run --resume {folder}` goes on when there is room")
+        raise BenchError(keeper.writer.trouble + _GO_ON.format(folder))
     return code, keeper.writer

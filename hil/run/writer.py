@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from hil import __version__
-from hil.errors import BenchError
+from hil.errors import BenchError, InputError
 from hil.report import html, junit
 from hil.report.run_folder import read_results
 from hil.rig.schema import RigFile
@@ -48,13 +48,17 @@ _RECORDED_PACKAGES = (
 
 
 def exit_code_for(outcomes: Iterable[str]) -> int:
-    """The exit code of a run: 0 all held, 1 the device broke a requirement, 3 the bench failed.
+    """The exit code of a run: 0 all held, 1 the device broke a requirement, 2 every case was skipped, 3 the bench
+    failed.
 
-    Where both happened the device's failure is told: it stands, whatever the bench did elsewhere.
+    Where both happened the device's failure is told: it stands, whatever the bench did elsewhere. A plan of which this
+    rig can run nothing is a mistake in what was asked, and no success.
     """
     counts = Counter(outcomes)
     if counts["failed"]:
         return 1
+    if counts["skipped"] and counts["skipped"] == counts.total():
+        return InputError.exit_code
     return 3 if counts["error"] else 0
 
 
@@ -203,7 +207,8 @@ class RunWriter:
 
     def pytest_html_results_summary(self, prefix: list[str]) -> None:
         """Put our own summary on top."""
-        prefix.append(html.summary(self._record, self.results, self.folder.path))
+        if "ended" in self._record:
+            prefix.append(html.summary(self._record, self.results, self.folder.path))
 
     @property
     def record(self) -> Row:
@@ -217,6 +222,8 @@ class RunWriter:
 
     def finish(self) -> None:
         """Write what is known of the run, whole or cut short. What cannot be written is told by `trouble`."""
+        if not self._record["sessions"]:
+            return  # it could not even begin
         try:
             self._finish()
         except BenchError as error:

@@ -125,6 +125,7 @@ def test_the_command_for_a_failed_case_repeats_just_that_case_with_its_seed(benc
         (["passed", "failed"], 1),
         (["error", "failed"], 1),
         (["error", "passed"], 3),
+        (["skipped", "skipped"], 2),
         ([], 0),
     ],
 )
