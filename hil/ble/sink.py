@@ -101,8 +101,11 @@ class Sink:
         self.last_at = None
 
 
-async def pour(connection: Connection, total: int) -> Pour:
-    """Write `total` bytes to the peer's sink without response, in the longest writes that the ATT MTU allows.
+async def pour(connection: Connection, total: int, *, response: bool = False) -> Pour:
+    """Write `total` bytes to the peer's sink, in the longest writes that the ATT MTU allows.
+
+    The writes are write commands, or with `response` write requests, each of which waits for its response (Core 5.4,
+    Vol 3, Part F, section 3.4.5).
 
     Raises DeviceError when the peer has no sink, its counter is malformed, or the link goes down. What the peer did
     not take is for the caller to see in `Pour.counted`.
@@ -121,7 +124,7 @@ async def pour(connection: Connection, total: int) -> Pour:
         started = loop.time()
         while left > 0:
             length = min(size, left)
-            await client.write_gatt_char(data, chunk[:length], response=False)
+            await client.write_gatt_char(data, chunk[:length], response=response)
             writes, left = writes + 1, left - length
         # Attributes are served in the order of the requests: the answer stands for all writes before it.
         counted = _parsed(await client.read_gatt_char(counter), address)
