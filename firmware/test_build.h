@@ -5,7 +5,14 @@
 
 #if (defined(HIL_DEFECT_SIGNATURE) || defined(HIL_DEFECT_VERSION) ||                               \
      defined(HIL_DEFECT_BATTERY) || defined(HIL_DEFECT_CONFIRM) || defined(HIL_DEFECT_ACL) ||      \
-     defined(HIL_DEFECT_ANOMALY242)) &&                                                            \
+     defined(HIL_DEFECT_ANOMALY242) || defined(HIL_DEFECT_HASH) ||                                 \
+     defined(HIL_DEFECT_DEBUG_KEY) || defined(HIL_DEFECT_HARDWARE) ||                              \
+     defined(HIL_DEFECT_COUNTER) || defined(HIL_DEFECT_DEPENDENCY) ||                              \
+     defined(HIL_DEFECT_VECTORS) || defined(HIL_DEFECT_SWAP_RESUME) ||                             \
+     defined(HIL_DEFECT_UPLOAD_BATTERY) || defined(HIL_DEFECT_RESUME) ||                           \
+     defined(HIL_DEFECT_PERSIST) || defined(HIL_DEFECT_MIXED) || defined(HIL_DEFECT_LENGTHS) ||    \
+     defined(HIL_DEFECT_TAKEN) || defined(HIL_DEFECT_RUNNING) ||                                   \
+     defined(HIL_DEFECT_FACTORY_RESET) || defined(HIL_DEFECT_SLOW)) &&                             \
     !defined(HIL_TEST_BUILD)
 #error "a production build must not carry a defect: HIL_DEFECT_* needs HIL_TEST_BUILD"
 #endif

@@ -3,6 +3,7 @@
 #include <stdint.h>
 
 #include "log.h"
+#include "slots.h"
 #include "soc/attack.h"
 #include "soc/cpu.h"
 #include "terminal.h"
@@ -15,6 +16,8 @@
 #define FAULT 3u
 #define RESET 4u
 #define HOSTILE 5u
+#define BAD_RAM 6u
+#define FAULT_CONFIRMED 7u
 
 struct descriptor {
     uint32_t magic;
@@ -61,6 +64,16 @@ static void attack(uint32_t number) {
     report("the provisioning page", &outcome);
 }
 
+/* Writes downwards from the stack, as a recursion without an end does, over all there is and out of
+ * the RAM. */
+static _Noreturn void overrun_ram(void) {
+    volatile uint32_t *word = (volatile uint32_t *)__builtin_frame_address(0);
+
+    for (;;) {
+        *--word = 0xDEADBEEFu;
+    }
+}
+
 void behaviour_at_start(void) {
     switch (descriptor.behaviour) {
     case HANG:
@@ -76,6 +89,18 @@ void behaviour_at_start(void) {
         log_text("variant: resets");
         terminal_flush();
         cpu_reset();
+    case BAD_RAM:
+        log_text("variant: overruns its RAM");
+        terminal_flush();
+        overrun_ram();
+    case FAULT_CONFIRMED:
+        if (slot_next_swap() == SLOT_SWAP_REVERT) {
+            log_text("variant: faults once it is confirmed");
+            return;
+        }
+        log_text("variant: faults");
+        terminal_flush();
+        __builtin_trap();
     case HOSTILE:
         attack(descriptor.attack);
         return;

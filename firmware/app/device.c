@@ -72,6 +72,9 @@ static void report_start(void) {
     struct slot_image image;
     char version[TEXT_VERSION_MAX];
 
+#ifdef HIL_TEST_BUILD
+    log_text("TEST BUILD WITH A DEFECT, NOT FOR USE");
+#endif
     if (slot_read(0, &image)) {
         text_version(version, &image.version);
         log_pair("version", version);

@@ -126,6 +126,13 @@ enum flash_result resume_forget(void) {
     return first != FLASH_OK ? first : second;
 }
 
+enum flash_result resume_reset(const struct resume *state) {
+    enum flash_result result = resume_begin(state);
+
+    /* The page of the record before, with all that it said. */
+    return result == FLASH_OK ? flash_erase_page(page_address(current() == 0 ? 1 : 0)) : result;
+}
+
 bool resume_check(void) {
     uint32_t unused = current() == 0 ? 1 : 0;
 

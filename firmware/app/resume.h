@@ -32,6 +32,9 @@ enum flash_result resume_advance(uint32_t pages_done);
 /* Forgets the record: the upload, or the erase, is complete. */
 enum flash_result resume_forget(void);
 
+/* Begins `state` and leaves nothing of the record before: what a factory reset does. */
+enum flash_result resume_reset(const struct resume *state);
+
 /* Proves that the settings pages can be used: makes the unused one blank. */
 bool resume_check(void);
 

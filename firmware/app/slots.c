@@ -5,6 +5,7 @@
 #include "ble/endian.h"
 #include "crypto/crypto.h"
 #include "flash_map.h"
+#include "test_build.h"
 
 #define HEADER_MAGIC 0x96F3B83Du
 #define HEADER_SIZE 32u
@@ -170,6 +171,24 @@ enum flash_result slot_confirm(void) {
     }
     return write_field(0, TRAILER_IMAGE_OK, FLAG_SET);
 }
+
+#ifdef HIL_DEFECT_FACTORY_RESET
+enum flash_result slot_request_revert(void) {
+    const uint32_t swap_info = 0xFFFFFF04u;
+    enum flash_result result = flash_erase_page(slot_end(1) - FLASH_MAP_PAGE_SIZE);
+
+    if (result == FLASH_OK) {
+        result = flash_write(slot_end(1) - TRAILER_SWAP_INFO, &swap_info, sizeof(swap_info));
+    }
+    if (result == FLASH_OK) {
+        result = write_field(1, TRAILER_COPY_DONE, FLAG_SET);
+    }
+    if (result == FLASH_OK) {
+        result = flash_write(slot_end(1) - TRAILER_MAGIC, trailer_magic, sizeof(trailer_magic));
+    }
+    return result;
+}
+#endif
 
 bool slot_version_is_greater(const struct boot_version *a, const struct boot_version *b) {
     if (a->major != b->major) {

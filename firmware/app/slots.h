@@ -39,6 +39,11 @@ enum flash_result slot_set_pending(bool permanent);
 /* Confirms the image that runs: it stays. */
 enum flash_result slot_confirm(void);
 
+#ifdef HIL_DEFECT_FACTORY_RESET
+/* Asks the bootloader to go back to the former image. */
+enum flash_result slot_request_revert(void);
+#endif
+
 /* Whether version a is greater than b, build number included. */
 bool slot_version_is_greater(const struct boot_version *a, const struct boot_version *b);
 

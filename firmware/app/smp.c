@@ -21,6 +21,8 @@ static smp_handler find_group(uint16_t group) {
         return smp_os_handle;
     case SMP_GROUP_IMAGE:
         return smp_image_handle;
+    case SMP_GROUP_BASIC:
+        return smp_basic_handle;
     default:
         return NULL;
     }

@@ -36,6 +36,7 @@ typedef struct smp_error (*smp_handler)(const struct smp_request *request, zcbor
 
 struct smp_error smp_os_handle(const struct smp_request *request, zcbor_state_t *out);
 struct smp_error smp_image_handle(const struct smp_request *request, zcbor_state_t *out);
+struct smp_error smp_basic_handle(const struct smp_request *request, zcbor_state_t *out);
 
 /* Bytes of the whole message whose header is at `header`. */
 size_t smp_message_length(const uint8_t header[SMP_HEADER]);

@@ -8,6 +8,7 @@
 /* Groups. */
 #define SMP_GROUP_OS 0
 #define SMP_GROUP_IMAGE 1
+#define SMP_GROUP_BASIC 63  /* Zephyr's own, the last before the products' */
 #define SMP_GROUP_DEVICE 64 /* the first for a product's own: what only this device can mean */
 
 /* Codes of the protocol itself, given as "rc". */

@@ -8,6 +8,8 @@
 #include "flash_map.h"
 #include "resume.h"
 #include "slots.h"
+#include "soc/time.h"
+#include "test_build.h"
 
 #define HEADER_SIZE 32u
 #define HEADER_MAGIC 0x96F3B83Du
@@ -51,6 +53,9 @@ static struct smp_error flash_error(enum flash_result result, uint16_t code) {
 }
 
 static struct smp_error check_battery(void) {
+#ifdef HIL_DEFECT_UPLOAD_BATTERY
+    return smp_ok();
+#endif
     return battery_allows_upload() ? smp_ok()
                                    : smp_group_error(SMP_GROUP_DEVICE, DEVICE_ERROR_BATTERY_LOW);
 }
@@ -58,6 +63,9 @@ static struct smp_error check_battery(void) {
 /* The secondary slot is taken while it holds what the next start needs: a pending update, or the
  * image to go back to. */
 static bool slot_is_taken(void) {
+#ifdef HIL_DEFECT_TAKEN
+    return false;
+#endif
     return slot_next_swap() != SLOT_SWAP_NONE;
 }
 
@@ -84,6 +92,9 @@ void upload_init(void) {
     memset(&state, 0, sizeof(state));
     erase_next = NO_PAGE;
     distrust = resume_load(&resume);
+#ifdef HIL_DEFECT_PERSIST
+    return;
+#endif
     if (!distrust || resume.length == RESUME_NAMELESS) {
         return;
     }
@@ -106,6 +117,12 @@ void upload_init(void) {
 
 /* Whether the first request of an upload names the one under way. */
 static bool names_current(const struct upload_request *request) {
+#ifdef HIL_DEFECT_RESUME
+    return false;
+#endif
+#ifdef HIL_DEFECT_MIXED
+    return state.active;
+#endif
     return state.active && request->sha_length > 0 && request->sha_length == state.sha_length &&
            request->image == state.image &&
            (request->length == UPLOAD_NOT_GIVEN || request->length == state.length) &&
@@ -255,6 +272,9 @@ struct smp_error upload_chunk(const struct upload_request *request, struct uploa
     struct smp_error error;
 
     memset(answer, 0, sizeof(*answer));
+#ifdef HIL_DEFECT_SLOW
+    time_sleep_ms(100);
+#endif
     if (upload_is_erasing()) {
         return smp_protocol_error(SMP_ERROR_BUSY);
     }
@@ -294,8 +314,10 @@ struct smp_error upload_chunk(const struct upload_request *request, struct uploa
     } else if (!state.active || request->offset != state.offset) {
         answer->offset = state.active ? state.offset : 0;
         return smp_ok();
+#ifndef HIL_DEFECT_LENGTHS
     } else if (request->data_length > state.length - state.offset) {
         return image_error(IMAGE_ERROR_DATA_OVERRUN);
+#endif
     }
     error = append(request->data, request->data_length);
     if (error.kind != SMP_OK) {
@@ -335,6 +357,16 @@ struct smp_error upload_erase(bool *done) {
         *done = true;
     }
     return smp_ok();
+}
+
+struct smp_error upload_forget(void) {
+    state.active = false;
+    erase_next = NO_PAGE;
+    distrust = true;
+#ifdef HIL_DEFECT_FACTORY_RESET
+    return flash_error(slot_request_revert(), IMAGE_ERROR_WRITE_FAILED);
+#endif
+    return flash_error(resume_reset(&nameless), IMAGE_ERROR_WRITE_FAILED);
 }
 
 bool upload_is_erasing(void) {

@@ -36,6 +36,10 @@ struct smp_error upload_chunk(const struct upload_request *request, struct uploa
  * `*done` tells when it is complete. */
 struct smp_error upload_erase(bool *done);
 
+/* Forgets an upload under way, over a reset too, as a factory reset does. The slot is not trusted
+ * to be blank afterwards. A request to swap that stands is kept. */
+struct smp_error upload_forget(void);
+
 /* Whether an erase has begun and is not complete. */
 bool upload_is_erasing(void);
 

@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "crypto/crypto.h"
+#include "test_build.h"
 
 /* SHA-256 of the SubjectPublicKeyInfo of signing keys whose private half is published with MCUboot
  * (and so with Zephyr and nRF Connect SDK, whose default they are): anybody can sign with them. */
@@ -66,11 +67,15 @@ static void hash_key(const struct provisioning_key *key, uint8_t digest[CRYPTO_S
 enum boot_refusal keys_find(const struct provisioning *page, enum provisioning_key_type type,
                             const uint8_t key_hash[32], const struct provisioning_key **key) {
     *key = NULL;
+#ifdef HIL_DEFECT_DEBUG_KEY
+    (void)published_keys;
+#else
     for (uint32_t i = 0; i < sizeof published_keys / sizeof published_keys[0]; i++) {
         if (crypto_equal(published_keys[i], key_hash, CRYPTO_SHA256_SIZE)) {
             return BOOT_REFUSAL_DEBUG_KEY;
         }
     }
+#endif
     for (uint32_t i = 0; i < page->key_count; i++) {
         uint8_t digest[CRYPTO_SHA256_SIZE];
         if (page->keys[i].type != (uint8_t)type) {

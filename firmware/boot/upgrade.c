@@ -141,6 +141,13 @@ static bool begin_revert(const struct provisioning *page, struct boot_image_info
 
 /* One look at the trailers; true when something was done and they must be looked at again. */
 static bool one_round(const struct provisioning *page, struct boot_image_info *info) {
+#ifdef HIL_DEFECT_SWAP_RESUME
+    static bool looked;
+    if (!looked && swap_is_under_way()) {
+        trailer_invalidate(TRAILER_PRIMARY);
+    }
+    looked = true;
+#endif
     if (swap_is_under_way()) {
         battery_wait("swap");
         info->swap = (uint8_t)swap_finish();

@@ -106,6 +106,12 @@ static bool identifier_fits(const uint8_t *found, const uint8_t *expected, bool 
 }
 
 static enum boot_refusal check_hardware(const struct tlvs *tlvs, const struct provisioning *page) {
+#ifdef HIL_DEFECT_HARDWARE
+    (void)identifier_fits;
+    (void)tlvs;
+    (void)page;
+    return BOOT_REFUSAL_NONE;
+#else
     if (!identifier_fits(tlvs->vendor, page->vendor,
                          (page->policy & PROVISIONING_REQUIRE_VENDOR) != 0u) ||
         !identifier_fits(tlvs->class_id, page->class_id,
@@ -120,6 +126,7 @@ static enum boot_refusal check_hardware(const struct tlvs *tlvs, const struct pr
     const bool fits =
         bytes_u32(tlvs->hardware) <= revision && revision <= bytes_u32(tlvs->hardware + 4);
     return fits ? BOOT_REFUSAL_NONE : BOOT_REFUSAL_HARDWARE;
+#endif
 }
 
 static enum boot_refusal check_counter(const struct tlvs *tlvs, const struct provisioning *page,
@@ -129,6 +136,9 @@ static enum boot_refusal check_counter(const struct tlvs *tlvs, const struct pro
         return BOOT_REFUSAL_SECURITY_COUNTER;
     }
     *counter = (tlvs->security_counter != NULL) ? bytes_u32(tlvs->security_counter) : 0u;
+#ifdef HIL_DEFECT_COUNTER
+    return BOOT_REFUSAL_NONE;
+#endif
     return (*counter >= counter_read()) ? BOOT_REFUSAL_NONE : BOOT_REFUSAL_SECURITY_COUNTER;
 }
 
@@ -151,6 +161,11 @@ static enum boot_refusal check_vectors(const struct image *image, const struct c
                             (stack & 3u) == 0u;
     const bool entry_fits =
         (entry & 1u) == 1u && entry > start && entry < start + image->payload_size;
+#ifdef HIL_DEFECT_VECTORS
+    (void)stack_fits;
+    (void)entry_fits;
+    return BOOT_REFUSAL_NONE;
+#endif
     return (stack_fits && entry_fits) ? BOOT_REFUSAL_NONE : BOOT_REFUSAL_VECTORS;
 }
 
@@ -176,7 +191,12 @@ enum boot_refusal validate_image(const struct image *image, const struct provisi
             return refusal;
         }
     }
+#ifdef HIL_DEFECT_HASH
+    (void)hash_image;
+    (void)memcpy(digest, tlvs.sha256, sizeof digest);
+#else
     hash_image(image, used, digest);
+#endif
     if (!crypto_equal(digest, tlvs.sha256, CRYPTO_SHA256_SIZE)) {
         return BOOT_REFUSAL_HASH;
     }
@@ -201,6 +221,10 @@ enum boot_refusal validate_image(const struct image *image, const struct provisi
 static enum boot_refusal check_dependencies(const struct image *update,
                                             const struct image *installed) {
     struct tlvs tlvs;
+#ifdef HIL_DEFECT_DEPENDENCY
+    (void)installed;
+    return tlv_read(update, &tlvs);
+#endif
     const enum boot_refusal refusal = tlv_read(update, &tlvs);
     if (refusal != BOOT_REFUSAL_NONE) {
         return refusal;

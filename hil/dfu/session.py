@@ -10,6 +10,7 @@ from pydantic import Field
 from smp import header, message
 from smp import image_management as images
 from smp import os_management as system
+from smp import zephyr_management as zephyr
 
 from hil.dfu.errors import LinkLost, MgmtError, OsError, SmpResultError
 from hil.dfu.parameters import Parameters
@@ -182,6 +183,21 @@ class Session:
             "image erase",
             timeout_s=ERASE_TIMEOUT_S,
             **fields,
+        )
+
+    # Basic group (Zephyr's, 63)
+
+    async def factory_reset(self) -> None:
+        """Erase the device's storage partition, which is its factory reset; images are not touched.
+
+        Source: Zephyr, subsys/mgmt/mcumgr/grp/zephyr_basic: group 63, command 0.
+        """
+        client = await self.client()
+        await client.request(
+            zephyr.EraseStorageRequest,
+            zephyr.EraseStorageResponse,
+            "erase storage",
+            timeout_s=ERASE_TIMEOUT_S,
         )
 
     async def wait_alive(self, timeout_s: float) -> None:

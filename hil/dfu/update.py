@@ -186,6 +186,10 @@ class Update:
         """Erase a slot (default: the secondary one)."""
         self._run(self.session.erase(slot))
 
+    def factory_reset(self) -> None:
+        """Erase the device's settings by SMP's "erase storage"."""
+        self._run(self.session.factory_reset())
+
     def reset(self) -> None:
         """Reset the device over SMP and wait until it is down."""
         self._run(self.session.reset())

@@ -43,6 +43,7 @@ class ImageFactory:
         vendor: UUID | None = None,
         device_class: UUID | None = None,
         dependencies: Mapping[int, ImageVersion] | None = None,
+        hardware: tuple[int, int] | None = None,
     ) -> SignedImage:
         """A signed image of `version`; `size` in bytes pads the payload. Raises InputError when it does not fit."""
         wanted = tuple(sorted((dependencies or {}).items()))
@@ -57,6 +58,7 @@ class ImageFactory:
             vendor,
             device_class,
             wanted,
+            hardware,
         )
         if asked not in self._made:
             payload = patch_behaviour(self.application, behaviour, attack)
@@ -68,6 +70,7 @@ class ImageFactory:
                 vendor=vendor or self.vendor,
                 device_class=device_class or self.device_class,
                 dependencies=dependencies,
+                hardware=hardware,
                 slot_size=self.slot_size,
                 name=f"{version} {behaviour.name.lower().replace('_', ' ')}",
             )

@@ -20,6 +20,9 @@ from hil.errors import InputError
 # Order of the NIST P-256 group (SEC 2 v2, 2.4.2); a private scalar lies in 1..n-1.
 _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
+# The private half of MCUboot's root-ec-p256.pem, which is published and therefore no secret.
+_PUBLISHED_SCALAR = 0xD798D52F8301243BD3542B7E55ED4C74611900B0F9505A824FE1E8EC063BCFF1
+
 PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 
@@ -77,6 +80,14 @@ def bench_key(name: str, algorithm: str = "ecdsa-p256") -> SigningKey:
         scalar = int.from_bytes(material, "big") % (_P256_ORDER - 1) + 1
         return SigningKey(ec.derive_private_key(scalar, ec.SECP256R1()), name)
     raise InputError(f"key algorithm {algorithm!r}: expected ecdsa-p256 or ed25519")
+
+
+def published_key() -> SigningKey:
+    """MCUboot's root-ec-p256.pem, the default of Zephyr and of nRF Connect SDK: a private key that everybody has.
+
+    No device may start an image that it signed. Source: the file of that name at the root of MCUboot's repository.
+    """
+    return SigningKey(ec.derive_private_key(_PUBLISHED_SCALAR, ec.SECP256R1()), "MCUboot root-ec-p256")
 
 
 def load_key(path: Path) -> SigningKey:

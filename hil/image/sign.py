@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import struct
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ from hil.image.mcuboot import ImageVersion, parse_image
 
 HEADER_SIZE = 0x200
 """Bytes from the image's start to the vector table: VTOR needs 512-byte alignment for the nRF52840's 64 vectors."""
+HARDWARE_TLV = 0xA0
+"""Lowest and highest hardware revision, two 32-bit numbers: one of the vendor's own TLV types (image.h)."""
 _LEAST_PAYLOAD = 8
 """Bytes of the two vectors without which nothing starts: stack pointer and reset handler."""
 
@@ -65,13 +68,16 @@ def sign_image(
     vendor: UUID | None = None,
     device_class: UUID | None = None,
     dependencies: Mapping[int, ImageVersion] | None = None,
+    hardware: tuple[int, int] | None = None,
     slot_size: int = 0,
     name: str = "image",
 ) -> SignedImage:
     """Put header, TLVs and signature around `payload` (a raw binary that starts with its vector table).
 
     `slot_size` in bytes bounds image and trailer, 0 for no bound. `dependencies` maps an image number to the
-    lowest version of it that this image needs. Raises InputError with imgtool's reason.
+    lowest version of it that this image needs. `hardware` are the lowest and the highest hardware revision that it
+    runs on, in a protected TLV of the bundled device's own (firmware/README.md). Raises InputError with imgtool's
+    reason.
     """
     if len(payload) < _LEAST_PAYLOAD:
         raise InputError(f"{name}: {len(payload)} bytes, too short for an application's vector table")
@@ -97,7 +103,10 @@ def sign_image(
                     SemiSemVersion(v.major, v.minor, v.revision, v.build) for v in dependencies.values()
                 ],
             }
-        image.create(None, "hash", None, dependencies=depends, pub_key=public, **signature)
+        custom = {HARDWARE_TLV: struct.pack("<II", *hardware)} if hardware is not None else None
+        image.create(
+            None, "hash", None, dependencies=depends, pub_key=public, custom_tlvs=custom, **signature
+        )
         return image
 
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):

@@ -26,6 +26,10 @@ class Behaviour(IntEnum):
     FAULT = 3
     RESET = 4
     HOSTILE = 5
+    BAD_RAM = 6
+    """Overruns its RAM downwards from the stack."""
+    FAULT_CONFIRMED = 7
+    """Confirms itself, and faults at every start after that."""
 
 
 def patch_behaviour(payload: bytes, behaviour: Behaviour, attack: int = 0) -> bytes:

@@ -26,7 +26,7 @@ from hil.run.folder import RunFolder
 from hil.run.plan import Plan
 from hil.run.session import run_session
 from hil.run.writer import RunWriter
-from hil.toolchain.variants import BOOT_DEFECTS
+from hil.toolchain.variants import DEFECTS
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,10 @@ def chosen(rig: RigFile, cases: Cases) -> dict[str, list[str]]:
     found: dict[str, set[str]] = {}
     for _, info in cases.values():
         for control in info.controls:
-            if control.defect not in BOOT_DEFECTS:
+            if control.defect not in DEFECTS:
                 raise InputError(
                     f'case {info.id}: controls: "{control.defect}" is no defect; '
-                    f"choose one of {', '.join(BOOT_DEFECTS)}"
+                    f"choose one of {', '.join(DEFECTS)}"
                 )
             if control.instance(info.id) in instances:
                 found.setdefault(control.defect, set()).add(control.instance(info.id))

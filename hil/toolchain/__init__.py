@@ -6,6 +6,15 @@
 """
 
 from hil.toolchain.builder import FirmwareBuild, Program, build
-from hil.toolchain.variants import BOOT_DEFECTS, VARIANTS, Variant
+from hil.toolchain.variants import APP_DEFECTS, BOOT_DEFECTS, DEFECTS, VARIANTS, Variant
 
-__all__ = ["BOOT_DEFECTS", "VARIANTS", "FirmwareBuild", "Program", "Variant", "build"]
+__all__ = [
+    "APP_DEFECTS",
+    "BOOT_DEFECTS",
+    "DEFECTS",
+    "VARIANTS",
+    "FirmwareBuild",
+    "Program",
+    "Variant",
+    "build",
+]

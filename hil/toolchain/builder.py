@@ -23,7 +23,7 @@ from hil import bundled
 from hil.errors import InputError
 from hil.toolchain import compiler, sources
 from hil.toolchain.elf import read_elf
-from hil.toolchain.variants import BOOT_DEFECTS, BOOT_PARTITION, VARIANTS
+from hil.toolchain.variants import APP_DEFECTS, BOOT_PARTITION, DEFECTS, VARIANTS
 
 #: Called with what is being done, how many steps are finished, and how many there are.
 Progress = Callable[[str, int, int], None]
@@ -91,8 +91,8 @@ def build(
     Args:
         variant: a name in ``VARIANTS``: the bootloader's signature algorithm, and whether it decrypts.
         out: also copy the results (elf, bin, hex, build.json) into this folder.
-        defect: a name in ``BOOT_DEFECTS``: a bootloader for tests, with that check left out. Never ship it; it says so
-            itself on its console at each start.
+        defect: a name in ``DEFECTS``: a bootloader or an application for tests, with that check left out. Never ship
+            it; it says so itself on its console at each start.
         source: the firmware folder; the bundled one by default.
         cache: the cache folder; ``default_cache()`` by default.
         progress: called at every step.
@@ -105,19 +105,19 @@ def build(
     """
     if variant not in VARIANTS:
         raise InputError(f"unknown firmware variant {variant!r}: choose one of {', '.join(VARIANTS)}")
-    if defect is not None and defect not in BOOT_DEFECTS:
-        raise InputError(f"unknown defect {defect!r}: choose one of {', '.join(BOOT_DEFECTS)}")
+    if defect is not None and defect not in DEFECTS:
+        raise InputError(f"unknown defect {defect!r}: choose one of {', '.join(DEFECTS)}")
     if jobs < 1:
         raise InputError(f"jobs is {jobs}: it must be 1 or more")
-    defines = list(VARIANTS[variant].defines)
-    if defect is not None:
-        defines += ["HIL_TEST_BUILD=1", f"HIL_DEFECT_{defect.upper()}=1"]
+    defective = ("HIL_TEST_BUILD=1", f"HIL_DEFECT_{defect.upper()}=1") if defect is not None else ()
+    in_application = defect in APP_DEFECTS
+    defines = (*VARIANTS[variant].defines, *(() if in_application else defective))
     builder = _Builder(source or bundled.firmware(), cache or default_cache(), progress, jobs)
-    boot = builder.program(sources.boot_sources(builder.firmware), tuple(defines))
+    boot = builder.program(sources.boot_sources(builder.firmware), defines)
     if boot.flash > BOOT_PARTITION:
         raise InputError(f"the bootloader needs {boot.flash} bytes: its partition has {BOOT_PARTITION}")
     app_files = sources.app_sources(builder.firmware) if application else None
-    app = builder.program(app_files, ()) if app_files is not None else None
+    app = builder.program(app_files, defective if in_application else ()) if app_files is not None else None
     result = FirmwareBuild(variant, defect, builder.compiler, boot, app)
     return result if out is None else _deliver(result, out)
 

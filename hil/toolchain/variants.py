@@ -34,4 +34,27 @@ BOOT_DEFECTS: dict[str, str] = {
     "confirm": "an image that does not confirm is not reverted",
     "acl": "the bootloader and the provisioning page are not locked",
     "anomaly242": "the flash is written and erased during a power-fail warning",
+    "hash": "the hash in the image is believed, and not computed from its content",
+    "debug_key": "well-known debug keys are trusted where they are provisioned",
+    "hardware": "an image for other hardware is taken",
+    "counter": "a lower security counter is taken",
+    "dependency": "an image is taken whose dependencies are not met",
+    "vectors": "an image is taken whose vector table leads out of it",
+    "swap_resume": "a swap that was cut off is forgotten",
 }
+
+#: The same for the application.
+APP_DEFECTS: dict[str, str] = {
+    "upload_battery": "an upload is taken at any battery level",
+    "resume": "an interrupted upload starts again from its first byte",
+    "persist": "an interrupted upload is forgotten over a reset",
+    "mixed": "an upload goes on where another one stopped, whatever image it is of",
+    "lengths": "more data is taken than was announced",
+    "taken": "an upload overwrites the image to go back to",
+    "running": "a request to erase the running image is carried out",
+    "factory_reset": "a factory reset brings the former image back",
+    "slow": "each upload request waits for a tenth of a second",
+}
+
+#: Every defect that a test build can have.
+DEFECTS: dict[str, str] = BOOT_DEFECTS | APP_DEFECTS

@@ -12,7 +12,7 @@ from hil.catalogue import brief as briefs
 from hil.catalogue import coverage, page, requirements
 from hil.catalogue.cases import KnownCase, known, stages_of
 from hil.errors import InputError
-from hil.toolchain.variants import BOOT_DEFECTS
+from hil.toolchain.variants import DEFECTS
 
 CATALOGUE = requirements.load()
 BRIEF = briefs.load()
@@ -53,7 +53,7 @@ def test_every_control_names_a_defect_and_an_instance(cases: list[KnownCase]) ->
         (case.info.id, control)
         for case in cases
         for control in case.info.controls
-        if control.defect not in BOOT_DEFECTS or control.instance(case.info.id) not in case.instances
+        if control.defect not in DEFECTS or control.instance(case.info.id) not in case.instances
     ]
     assert wrong == []
 

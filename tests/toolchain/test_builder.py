@@ -9,7 +9,7 @@ import pytest
 
 from hil import bundled
 from hil.errors import InputError
-from hil.toolchain import BOOT_DEFECTS, VARIANTS, build, compiler
+from hil.toolchain import BOOT_DEFECTS, DEFECTS, VARIANTS, build, compiler
 from hil.toolchain.variants import BOOT_PARTITION
 
 
@@ -54,16 +54,19 @@ def test_a_second_build_compiles_nothing(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("defect", sorted(BOOT_DEFECTS))
+@pytest.mark.parametrize("defect", sorted(DEFECTS))
 def test_a_defect_build_differs_and_says_so(defect: str) -> None:
-    built = build(defect=defect, application=False)
+    built, sound = build(defect=defect), build()
     assert not built.production
-    assert b"TEST BUILD" in built.boot.data
-    assert built.boot.data != build(application=False).boot.data
-    assert b"TEST BUILD" not in build(application=False).boot.data
+    assert built.application is not None and sound.application is not None
+    pairs = [(built.boot.data, sound.boot.data), (built.application.data, sound.application.data)]
+    changed, same = pairs if defect in BOOT_DEFECTS else reversed(pairs)
+    assert b"TEST BUILD" in changed[0]
+    assert b"TEST BUILD" not in changed[1]
+    assert same[0] == same[1]
 
 
-@pytest.mark.parametrize("defect", sorted(BOOT_DEFECTS))
+@pytest.mark.parametrize("defect", sorted(DEFECTS))
 def test_a_production_build_rejects_a_defect(defect: str, tmp_path: Path) -> None:
     flags = [*compiler.C_FLAGS, "-I.", "-isystem", "libc", f"-DHIL_DEFECT_{defect.upper()}=1"]
     with pytest.raises(InputError, match="production build must not carry a defect"):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hil.toolchain.variants import BOOT_DEFECTS
+from hil.toolchain.variants import DEFECTS
 from tests.whole.running import hil_run
 
 # Check left out -> the case that is there for it, and what the case then says of the device.
@@ -24,7 +24,7 @@ FAILURES = {
 
 
 def test_there_is_a_case_for_every_check_that_can_be_left_out() -> None:
-    assert set(FAILURES) == set(BOOT_DEFECTS)
+    assert set(FAILURES) == set(DEFECTS)
 
 
 @pytest.mark.parametrize("defect", FAILURES)
