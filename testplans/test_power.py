@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 from smp.image_management import ImageEraseRequest, ImageEraseResponse
 
-from hil.case import case, stage
+from hil.case import case, measured, stage, swept
 from hil.dfu.errors import LinkLost, SmpTimeout
 from hil.dfu.smp_client import Answer
+from hil.errors import DeviceError
 from hil.image.sign import SignedImage
 from hil.image.trailer import Flag
 from hil.image.variants import Behaviour
@@ -16,6 +19,7 @@ from hil.rig.device import Device
 from hil.rig.rig import Rig
 from hil.run.reported import ReportedImages, ReportedUpdate
 
+Phase = Literal["before", "during", "after"]
 SWAP_TIMEOUT_S = 60.0
 """A swap of an application of some 64 KB takes a few seconds; a first start adds the signature checks."""
 
@@ -46,8 +50,9 @@ def _wait_running(dut: Device, image: SignedImage, *, confirmed: bool = True) ->
 @case(
     "PWR-01",
     "Power cut in the middle of the swap: the swap is finished when power returns",
-    evidence_for=["BRIEF-rollback", "CRA-I.2.h"],
-    needs=["central", "supply", "console"],
+    evidence_for=["BRIEF-rollback", "BRIEF-dual-bank", "CRA-I.2.h", "ISVS-3.4.7"],
+    needs=["central", "supply", "console", "device.boot-log"],
+    controls=["swap_resume:1.0"],
 )
 @pytest.mark.parametrize("after_s", [0.2, 1.0, 2.0])
 def test_power_cut_during_swap(
@@ -68,8 +73,9 @@ def test_power_cut_during_swap(
 @case(
     "PWR-02",
     "Power cut inside a single flash operation of the swap: the torn word or page is recovered",
-    evidence_for=["BRIEF-rollback", "CRA-I.2.h"],
+    evidence_for=["BRIEF-rollback", "BRIEF-dual-bank", "CRA-I.2.h", "ISVS-3.4.7"],
     needs=["central", "supply", "console", "faults"],
+    controls=["swap_resume:2000"],
 )
 @pytest.mark.parametrize("operation", [0, 1, 2, 3, 5, 40, 2_000])
 def test_torn_flash_operation_during_swap(
@@ -90,16 +96,91 @@ def test_torn_flash_operation_during_swap(
     with stage("power returns"):
         rig.console.skip()
         dut.power_cycle()
-        if operation >= 2_000:  # before that, no step of the swap was done
+        if (
+            operation >= 2_000 and "boot-log" in dut.file.supports
+        ):  # before that, no step of the swap was done
             rig.console.wait_for("swap resumes", SWAP_TIMEOUT_S)
         _wait_running(dut, next_image)
 
 
 @case(
+    "PWR-07",
+    "Power cut before, in and after flash operations all over a whole swap and a whole revert: no image is lost",
+    evidence_for=["BRIEF-rollback", "BRIEF-dual-bank", "CRA-I.2.h", "ISVS-3.4.7"],
+    needs=["central", "supply", "faults", "device.behaviours"],
+    controls=["swap_resume:swap"],
+)
+@pytest.mark.parametrize("points", [24], ids=[pytest.HIDDEN_PARAM])
+@pytest.mark.parametrize("scenario", ["swap", "revert"])
+def test_cuts_over_a_whole_swap(
+    dut: Device,
+    update: ReportedUpdate,
+    base_image: SignedImage,
+    images: ReportedImages,
+    rig: Rig,
+    scenario: str,
+    points: int,
+) -> None:
+    faults = rig.faults
+    assert faults is not None
+    behaviour = Behaviour.NORMAL if scenario == "swap" else Behaviour.NEVER_CONFIRM
+    new = images.make("1.1.0", behaviour=behaviour)
+    with stage("prepare"):
+        _request(update, new)
+        if scenario == "revert":
+            dut.reset()
+            dut.wait_booted(SWAP_TIMEOUT_S)
+        before = dut.read_flash(0, dut.file.flash_size)
+        dut.power_off()
+    expected = new if scenario == "swap" else base_image
+    with stage("count"):
+        first = faults.flash_operations
+        dut.power_on()
+        _wait_swapped(dut, expected)
+        total = faults.flash_operations - first
+    measured("flash operations", total, "")
+    lost = []
+    for index in range(points):
+        operation = round(index * (total - 1) / max(1, points - 1))
+        phase: Phase = ("before", "during", "after")[index % 3]
+        with stage(f"cut {index + 1}"):
+            dut.restore_flash(before)
+            faults.cut_power_at_flash_operation(faults.flash_operations + operation, phase, 0.5)
+            dut.power_on()
+            for _ in range(600):
+                if faults.cut_happened:
+                    break
+                rig.sleep(0.1)
+            faults.cancel()
+            dut.power_cycle()
+            try:
+                _wait_swapped(dut, expected)
+                held, what = True, f"runs {expected.version}"
+            except (AssertionError, DeviceError) as error:
+                held, what = False, str(error).splitlines()[0]
+                lost.append(f"operation {operation} of {total}, {phase}: {what}")
+            swept(
+                scenario, operation=operation, operations=total, phase=phase, held=held, what=what, depth=0.5
+            )
+    assert not lost, f"{len(lost)} of {points} cuts cost an image; the first at {lost[0]}"
+
+
+def _wait_swapped(dut: Device, image: SignedImage) -> None:
+    """Wait, without air or console, until the primary slot holds this image and its trailer says that all is done."""
+    for _ in range(200):
+        dut.rig.sleep(0.5)
+        trailer = dut.slot("primary").trailer
+        if dut.holds(image) and trailer.copy_done is Flag.SET:
+            return
+    raise DeviceError(f"after {100:g} s the device does not hold {image.version}")
+
+
+@case(
     "PWR-03",
     "Power cut in the middle of a revert: the former image runs again when power returns",
-    evidence_for=["BRIEF-rollback", "CRA-I.2.h"],
-    needs=["central", "supply", "console", "device.behaviours"],
+    evidence_for=["BRIEF-rollback", "BRIEF-dual-bank", "CRA-I.2.h", "ISVS-3.4.7"],
+    needs=["central", "supply", "console", "device.behaviours", "device.boot-log"],
+    controls=["swap_resume:1.5"],
 )
 @pytest.mark.parametrize("after_s", [0.2, 1.5])
 def test_power_cut_during_revert(
@@ -134,7 +215,8 @@ def test_power_cut_during_revert(
     "PWR-04",
     "A swap cut off waits below the battery threshold with the flash untouched, and finishes on recovery",
     evidence_for=["BRIEF-battery", "CRA-I.2.h"],
-    needs=["central", "supply", "console", "device.battery"],
+    needs=["central", "supply", "console", "device.battery", "device.boot-log"],
+    controls=["battery"],
 )
 def test_swap_waits_at_low_voltage(
     dut: Device, update: ReportedUpdate, next_image: SignedImage, rig: Rig
@@ -217,7 +299,8 @@ def test_brown_out_during_erase(
     "PWR-06",
     "A supply that sags below the power-fail threshold during the swap pauses it, and no watchdog is needed",
     evidence_for=["BRIEF-battery", "CRA-I.2.h"],
-    needs=["central", "supply.ramp", "console"],
+    needs=["central", "supply.ramp", "console", "device.boot-log", "device.refusal-reason"],
+    controls=["anomaly242"],
 )
 def test_sag_during_swap(dut: Device, update: ReportedUpdate, next_image: SignedImage, rig: Rig) -> None:
     volts = rig.file.supply.nominal_volts if rig.file.supply is not None else 3.0

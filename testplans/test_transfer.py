@@ -9,7 +9,7 @@ from hil.dfu.errors import LinkLost
 from hil.image.sign import SignedImage
 from hil.rig.device import Device
 from hil.rig.rig import Rig
-from hil.run.reported import ReportedUpdate
+from hil.run.reported import ReportedImages, ReportedUpdate
 
 
 @case(
@@ -17,6 +17,7 @@ from hil.run.reported import ReportedUpdate
     "A dropped link resumes from the last confirmed offset, and the update is taken",
     evidence_for=["BRIEF-resume", "CRA-I.2.h", "ETSI-5.3-12"],
     needs=["central"],
+    controls=["resume:0.5"],
 )
 @pytest.mark.parametrize("fraction", [0.01, 0.5, 0.99])
 def test_link_drop_resumes(
@@ -42,6 +43,7 @@ def test_link_drop_resumes(
     "Power lost during the upload: the device starts its old image, and the upload resumes from flash",
     evidence_for=["BRIEF-resume", "CRA-I.2.h"],
     needs=["central", "supply", "device.resume-after-reset"],
+    controls=["persist"],
 )
 def test_power_cut_during_upload_resumes(
     dut: Device, update: ReportedUpdate, base_image: SignedImage, next_image: SignedImage
@@ -91,3 +93,78 @@ def test_silent_loss_resumes(dut: Device, update: ReportedUpdate, next_image: Si
     with stage("activate"):
         update.activate(next_image)
         assert dut.version == next_image.version
+
+
+@case(
+    "XFER-04",
+    "A link that drops again and again costs no more than a window each time, and the update is taken",
+    evidence_for=["BRIEF-resume", "BRIEF-initiator", "CRA-I.2.h"],
+    needs=["central"],
+    controls=["resume"],
+)
+def test_many_drops(dut: Device, update: ReportedUpdate, next_image: SignedImage) -> None:
+    transfer = update.start(next_image)
+    for number in range(1, 6):
+        with stage(f"drop {number}"):
+            transfer.run_until(fraction=number / 6)
+            confirmed = transfer.offset
+            transfer.drop_link()
+            begun = update.take_up(transfer)
+            assert begun >= confirmed, (
+                f"the device lost bytes that it had confirmed: {begun} after {confirmed}"
+            )
+    with stage("rest"):
+        transfer.run()
+        update.activate(next_image)
+        assert dut.holds(next_image)
+
+
+@case(
+    "XFER-05",
+    "After another image was begun, the first one starts from its beginning and is taken whole: never a mixture",
+    evidence_for=["BRIEF-resume", "BRIEF-metadata", "ISVS-3.4.4", "CRA-I.2.f"],
+    needs=["central"],
+    controls=["mixed"],
+)
+def test_another_image_in_between(
+    dut: Device, update: ReportedUpdate, images: ReportedImages, next_image: SignedImage
+) -> None:
+    other = images.make("1.3.0", size=40 * 1024)
+    with stage("first image"):
+        update.start(next_image).run_until(fraction=0.6)
+    with stage("other image"):
+        transfer = update.start(other)
+        transfer.run_until(fraction=0.3)
+        transfer.drop_link()
+    with stage("first image again"):
+        outcome = update.start(next_image).run()
+        measured("begun at", outcome.start_offset, "B")
+        assert outcome.start_offset == 0, (
+            f"the upload was taken up at {outcome.start_offset} of another image"
+        )
+        assert dut.holds(next_image, "secondary"), "the update slot holds a mixture"
+    with stage("activate"):
+        update.activate(next_image)
+        assert dut.holds(next_image)
+
+
+@case(
+    "XFER-06",
+    "Another file of the same length is not taken for the one that was begun, over a reset either",
+    evidence_for=["BRIEF-resume", "BRIEF-metadata", "CRA-I.2.f"],
+    needs=["central", "supply", "device.resume-after-reset"],
+    controls=["mixed"],
+)
+def test_another_file_of_the_same_length(dut: Device, update: ReportedUpdate, images: ReportedImages) -> None:
+    first, second = images.make("1.1.0", size=48 * 1024), images.make("1.1.1", size=48 * 1024)
+    assert len(first.data) == len(second.data)
+    with stage("first file"):
+        update.start(first).run_until(fraction=0.5)
+    with stage("power cut"):
+        dut.power_cycle()
+        update.wait_alive()
+    with stage("second file"):
+        outcome = update.start(second).run()
+        measured("begun at", outcome.start_offset, "B")
+        assert outcome.start_offset == 0, "another file of the same length was taken up"
+        assert dut.holds(second, "secondary"), "the update slot holds a mixture"

@@ -17,7 +17,19 @@ from hil.run.reported import ReportedImages, ReportedUpdate
 @case(
     "UPD-01",
     "A signed update of a higher version is taken over the air, boots and confirms itself",
-    evidence_for=["BRIEF-architecture", "CRA-I.2.c", "ETSI-5.3-2"],
+    evidence_for=[
+        "BRIEF-architecture",
+        "BRIEF-transport",
+        "BRIEF-dual-bank",
+        "BRIEF-status",
+        "CRA-I.2.c",
+        "CRA-II.2",
+        "CRA-II.7",
+        "ETSI-5.3-1",
+        "ETSI-5.3-2",
+        "ETSI-5.3-7",
+        "EN18031-SUM-1",
+    ],
     needs=["central"],
 )
 def test_update_over_the_air(dut: Device, update: ReportedUpdate, next_image: SignedImage) -> None:
@@ -35,7 +47,7 @@ def test_update_over_the_air(dut: Device, update: ReportedUpdate, next_image: Si
 @case(
     "UPD-02",
     "The same update is taken over the serial console",
-    evidence_for=["BRIEF-architecture", "CRA-I.2.c"],
+    evidence_for=["BRIEF-architecture", "BRIEF-transport", "CRA-I.2.c"],
     needs=["console", "device.smp-serial"],
 )
 def test_update_over_the_console(dut: Device, rig: Rig, next_image: SignedImage) -> None:

@@ -111,6 +111,13 @@ static void poll_battery(uint32_t now) {
     }
 }
 
+static void poll_supply(void) {
+    if (power_has_recovered()) {
+        log_text("supply was low: Bluetooth controller is set up anew");
+        hci_restart();
+    }
+}
+
 static void poll_reset(uint32_t now) {
     if (!smp_reset_wanted()) {
         return;
@@ -148,6 +155,7 @@ void device_poll(uint32_t now_ms) {
     smp_serial_poll();
     selftest_poll(now_ms);
     report_controller();
+    poll_supply();
     poll_battery(now_ms);
     poll_reset(now_ms);
 }

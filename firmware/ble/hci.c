@@ -467,6 +467,10 @@ void hci_open(const struct hci_config *config) {
     start();
 }
 
+void hci_restart(void) {
+    restart_wanted = true;
+}
+
 void hci_close(uint32_t now_ms) {
     if (closing == OPEN) {
         closing = CLOSING;

@@ -21,6 +21,10 @@ void hci_open(const struct hci_config *config);
  * main loop is awake. */
 void hci_poll(uint32_t now_ms);
 
+/* Resets the controller and sets it up anew, for when it may have lost its state: a chip of its
+ * own, it can brown out at a voltage at which the processor runs on, and tells nobody. */
+void hci_restart(void);
+
 /* Ends the link with a reason the peer is told, and then resets the controller, which stops all
  * else it does. A controller is a chip of its own: it would keep link and advertising alive while
  * the processor restarts. hci_poll() carries it out. */

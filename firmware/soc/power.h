@@ -11,6 +11,10 @@ void power_fail_warning_enable(void);
 /* True while the supply is below the power-fail threshold. */
 bool power_fail_warning(void);
 
+/* True once after the supply has been below the power-fail threshold, however briefly, and is back
+ * above it. */
+bool power_has_recovered(void);
+
 /* POWER.RESETREAS, which is cleared. Only the bootloader calls it; the application reads boot_info.
  */
 uint32_t power_take_reset_reason(void);

@@ -201,6 +201,15 @@ class Central:
             raise
         return connection
 
+    async def crash(self) -> None:
+        """Reset the controller at once, so that the peers of its links are told nothing, and close it.
+
+        Raises BenchError for the operating system's adapter.
+        """
+        if self.radio is None:
+            raise BenchError("central: the operating system's adapter cannot be reset (driver 'os')")
+        await self.radio.crash()
+
     async def close(self) -> None:
         """Drop all links and power the radio off."""
         if self.radio is not None:

@@ -92,6 +92,15 @@ class Radio:
         finally:
             await self._transport.close()
 
+    async def crash(self) -> None:
+        """Reset the controller without ending its links, and close the transport (Core 5.4, Vol 4, Part E, 7.3.2)."""
+        try:
+            await asyncio.wait_for(self.device.host.reset(), POWER_ON_TIMEOUT_S)
+        except (TimeoutError, core.BaseBumbleError):
+            pass
+        finally:
+            await self._transport.close()
+
     async def _shut_down(self) -> None:
         if self.device.is_scanning:
             await self.device.stop_scanning()

@@ -139,6 +139,11 @@ class Update:
         """Reconnect, ask the device for its offset, and send the rest."""
         return self._run(self._resume(transfer._upload))
 
+    def take_up(self, transfer: Transfer) -> int:
+        """Reconnect and ask the device for its offset, without sending more; returns the offset."""
+        self._run(self._begin(transfer._upload))
+        return transfer.offset
+
     def run(
         self,
         image: UpdateImage,
@@ -209,6 +214,12 @@ class Update:
     def close(self) -> None:
         """Disconnect."""
         self._run(self.session.close())
+
+    # For those who are in a coroutine already
+
+    async def begin(self, image: UpdateImage) -> None:
+        """Announce an image: the first request of its upload."""
+        await self._begin(Upload(image, window=self._window))
 
     # Inside
 

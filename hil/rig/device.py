@@ -126,6 +126,27 @@ class Device:
                     progress(done, total)
             probe.reset()
 
+    def restore_flash(self, content: bytes) -> None:
+        """Write what `read_flash` once read of the whole flash into an erased chip, and leave the device without power.
+
+        Raises InputError when `content` is not as long as the flash.
+        """
+        if len(content) != self.file.flash_size:
+            raise InputError(f"flash content of {len(content)} bytes: the flash has {self.file.flash_size}")
+        self.power_on()
+        page = self.file.flash_page
+        with self._probing() as probe:
+            if probe.locked():
+                probe.recover()
+            else:
+                probe.reset(halt=True)  # before the bootloader protects its flash again
+                probe.erase_chip()
+            for start in range(0, len(content), page):
+                data = content[start : start + page].rstrip(b"\xff")
+                if data:
+                    probe.program(data + b"\xff" * (-len(data) % 4), start)
+        self.power_off()
+
     # ---- Boot ----
 
     def wait_booted(self, timeout_s: float = BOOT_TIMEOUT_S) -> None:

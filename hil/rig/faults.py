@@ -30,6 +30,14 @@ class Faults(Protocol):
     def last_flash_operation(self) -> FlashOperation | None:
         """The latest flash operation."""
 
+    @property
+    def flash_erases(self) -> list[FlashOperation]:
+        """The erases of the device's flash since the case began, the first fifty thousand of them."""
+
+    @property
+    def flash_wear(self) -> dict[int, int]:
+        """How often each page was erased since the case began, by the address of its first byte."""
+
     def cut_power_at_flash_operation(
         self, number: int, phase: Literal["before", "during", "after"] = "during", depth: float = 0.5
     ) -> None:
@@ -51,6 +59,9 @@ class Faults(Protocol):
 
     def set_packet_loss(self, probability: float) -> None:
         """Lose each radio packet with this probability, 0 to 1; 1 is out of range."""
+
+    def set_supply_resistance(self, ohms: float) -> None:
+        """Put this resistance between supply and device from now on, as that of a battery, ohm."""
 
     def save(self) -> Any:
         """The whole state of kit and time, to be given to `restore` of the same case."""

@@ -137,6 +137,17 @@ class Rig:
                 self._central.capture_to(self._capture)
         return self._central
 
+    def restart_central(self) -> None:
+        """Reset the adapter without ending its links first, as when a host's Bluetooth crashes; it is opened anew at
+        its next use. Only for an adapter of our own (the capability link.phy).
+        """
+        central, self._central = self._central, None
+        capture, self._capture = self._capture, None
+        if central is not None:
+            self.run(central.crash())
+        if capture is not None:
+            capture.close()
+
     @property
     def spare(self) -> Radio:
         """The second Bluetooth LE controller, with a host of our own on it."""

@@ -76,13 +76,10 @@ class Bench:
             Kit(self.kernel, f"kit{index}", revision=revision, without_anomalies=without_anomalies)
             for index in range(kits)
         ]
+        self.terminals = [RailTerminals(self.kernel, kit.rail, lead_ohms, battery_ohms) for kit in self.kits]
         self.supplies = [
-            PowerSupply(
-                self.kernel,
-                RailTerminals(self.kernel, kit.rail, lead_ohms, battery_ohms),
-                f"{index + 1:04}",
-            )
-            for index, kit in enumerate(self.kits)
+            PowerSupply(self.kernel, terminals, f"{index + 1:04}")
+            for index, terminals in enumerate(self.terminals)
         ]
         self.radios = [
             KitRadio(kit, self.air, _address(1, index))

@@ -21,15 +21,27 @@ void power_fail_warning_enable(void) {
     }
 }
 
+static bool fell; /* since power_has_recovered() last said so */
+
 bool power_fail_warning(void) {
     if (POWER_EVENTS_POFWARN == 0u) {
         return false;
     }
+    fell = true;
     /* The event marks the fall below the threshold, not the state: ask again to see whether the
      * supply is back. */
     POWER_POFCON = THRESHOLD;
     power_fail_warning_enable();
     return POWER_EVENTS_POFWARN != 0u;
+}
+
+bool power_has_recovered(void) {
+    const bool low = power_fail_warning();
+    const bool recovered = fell && !low;
+    if (recovered) {
+        fell = false;
+    }
+    return recovered;
 }
 
 uint32_t power_take_reset_reason(void) {

@@ -26,6 +26,11 @@ class LimitedProfile(Profile):
         self._ohms = ohms
         self.limit = KIT_PEAK_AMPERES
 
+    def set_ohms(self, ohms: float) -> None:
+        """Have this output resistance from now on."""
+        self._ohms = ohms
+        self.set_limit(self.limit)
+
     def set_limit(self, amperes: float) -> None:
         """Fold back above `amperes` from now on."""
         self.limit = amperes
@@ -37,11 +42,11 @@ class LimitedProfile(Profile):
         return 0.0 if current > self.limit else super().voltage(now, current)
 
     def save(self) -> object:
-        return super().save(), self.limit
+        return super().save(), self.limit, self._ohms
 
     def restore(self, state: object) -> None:
         assert isinstance(state, tuple)
-        inner, self.limit = state
+        inner, self.limit, self._ohms = state
         super().restore(inner)
 
 
@@ -73,6 +78,11 @@ class RailTerminals:
     def limit_current(self, amperes: float) -> None:
         """Fold the voltage back where the load would take more than this."""
         self._source.set_limit(amperes)
+        self._rail.changed()
+
+    def set_resistance(self, ohms: float) -> None:
+        """Put this resistance, besides that of the leads, between the supply and the rail."""
+        self._source.set_ohms(self._lead_ohms + ohms)
         self._rail.changed()
 
     def volts(self) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import mmap
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from hil.virtual.native import core as native
@@ -16,6 +16,7 @@ from hil.virtual.soc.memory import FLASH_PAGE, FLASH_SIZE, UICR_BASE, UICR_SIZE
 
 PAGES = FLASH_SIZE // FLASH_PAGE
 NEVER = (1 << 64) - 1
+LOGGED_ERASES = 50_000
 
 
 class Operation(NamedTuple):
@@ -105,6 +106,10 @@ class Nvm:
         self._erase: Operation | None = None
         self._read_protect = 0
         self.counts = WriteCounts()
+        self.erases: list[Operation] = []
+        """The erases since the kit was made, the first LOGGED_ERASES of them."""
+        self.page_erases: dict[int, int] = {}
+        """How often each flash page was erased, by its number; a partial erase counts as one."""
         self.on_stop: Callable[[], None] = _ignore
         """Called in front of the operation chosen by `stop_at`; set it to `soc.nvm_operations`."""
         self.stop_at(None)
@@ -183,6 +188,18 @@ class Nvm:
             self.on_stop()
         self._core.nvm_operations += 1
         self._erase = Operation(kind, address, old, new, start, end)
+        if kind != "write":
+            self._log_erase(self._erase)
+
+    def _log_erase(self, operation: Operation) -> None:
+        if len(self.erases) < LOGGED_ERASES:
+            self.erases.append(operation._replace(old=b"", new=b""))
+        if operation.kind == "erase all":
+            pages: Iterable[int] = range(PAGES)
+        else:
+            pages = (operation.address // FLASH_PAGE,) if operation.address < FLASH_SIZE else ()
+        for page in pages:
+            self.page_erases[page] = self.page_erases.get(page, 0) + 1
 
     def reset(self) -> None:
         """Back to read-only and unprotected: ACL is cleared by every reset, and CONFIG too."""
@@ -192,12 +209,19 @@ class Nvm:
         self.read_protect_pages = 0
 
     def save(self) -> object:
-        return self._erase, self._read_protect, self.counts.save()
+        return (
+            self._erase,
+            self._read_protect,
+            self.counts.save(),
+            list(self.erases),
+            dict(self.page_erases),
+        )
 
     def restore(self, state: object) -> None:
         assert isinstance(state, tuple)
-        self._erase, self.read_protect_pages, counts = state
+        self._erase, self.read_protect_pages, counts, erases, page_erases = state
         self.counts.restore(counts)
+        self.erases, self.page_erases = list(erases), dict(page_erases)
 
 
 def _check(pages: int) -> None:

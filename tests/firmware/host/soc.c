@@ -274,6 +274,10 @@ _Noreturn void cpu_reset(void) {
 void power_fail_warning_enable(void) {
 }
 
+bool power_has_recovered(void) {
+    return false;
+}
+
 uint32_t power_supply_mv(void) {
     return supply_mv;
 }

@@ -1,0 +1,134 @@
+"""Supplies that sag, drop out, bounce and chatter, at each stage of an update and down to each voltage that matters."""
+
+from __future__ import annotations
+
+import pytest
+from interruption import Interrupted, Stage
+
+from hil.case import case, stage
+from hil.errors import BenchError
+from hil.image.sign import SignedImage
+from hil.rig.device import Device
+from hil.rig.rig import Rig
+
+EVIDENCE = ["BRIEF-battery", "BRIEF-rollback", "CRA-I.2.h"]
+STAGES: tuple[Stage, ...] = ("metadata", "upload", "swap", "first boot", "confirm")
+
+FULL = 1.0
+"""Shares of the nominal voltage are used below, so that the shapes fit any supply."""
+
+# A shape is what the supply does, as (seconds, volts as a share of nominal) reached in a straight line, one after the
+# other; a time of 0 is a step. Nominal is 3 V on the bundled rig: 0.63 is the firmware's power-fail threshold of 1.9 V.
+Shape = list[tuple[float, float]]
+SHAPES: dict[str, Shape] = {
+    "slow sag": [(2.0, 0.5), (1.0, 0.5), (1.0, FULL)],
+    "notch": [(0, 0.1), (0.02, 0.1), (0, FULL)],
+    "long notch": [(0, 0.0), (0.4, 0.0), (0, FULL)],
+    "bounce": [
+        *[(0, 0.0), (0.03, 0.0), (0, FULL), (0.05, FULL)],
+        *[(0, 0.0), (0.03, 0.0), (0, FULL), (0.4, FULL)],
+        *[(0, 0.55), (0.02, 0.55), (0, FULL)],
+    ],
+    "chattering contact": [(0, 0.0), (0.004, 0.0), (0, FULL), (0.006, FULL)] * 12,
+}
+
+# POWER.POFCON.THRESHOLD of the nRF52840 (Product Specification, POWER): 1.7 V to 2.8 V in steps of 0.1 V. A floor below
+# the firmware's own threshold makes it pause, one below brown-out (some 1.7 V) resets it.
+POF_VOLTS = [1.7, 1.8, 1.9, 2.0, 2.1, 2.2, 2.3, 2.4, 2.5, 2.6, 2.7, 2.8]
+
+
+def play(rig: Rig, shape: Shape) -> None:
+    """Let the supply follow the shape, and leave it at its nominal voltage."""
+    table = rig.file.supply
+    assert table is not None
+    nominal = table.nominal_volts
+    now = nominal
+    for seconds, share in shape:
+        volts = share * nominal
+        if seconds == 0:
+            rig.supply.set_volts(volts)
+        elif volts == now:
+            rig.sleep(seconds)
+        else:
+            rig.supply.ramp(now, volts, seconds)
+            rig.sleep(seconds)
+        now = volts
+    rig.supply.set_volts(nominal)
+
+
+def _settle(dut: Device) -> None:
+    """Power off for as long as a cycle takes, and on: what a user does with a device that looks dead."""
+    dut.power_cycle()
+
+
+@case(
+    "BRO-01",
+    "A supply that sags, drops out, bounces or chatters at any stage of an update leaves a whole, updatable device",
+    evidence_for=EVIDENCE,
+    needs=["central", "supply.ramp"],
+    controls=["anomaly242:slow sag-swap"],
+)
+@pytest.mark.parametrize("where", STAGES)
+@pytest.mark.parametrize("shape", list(SHAPES))
+def test_shapes(
+    dut: Device, base_image: SignedImage, next_image: SignedImage, rig: Rig, shape: str, where: Stage
+) -> None:
+    update = Interrupted(dut, next_image, base_image)
+    update.to(where, lambda: play(rig, SHAPES[shape]))
+    update.finish()
+
+
+@case(
+    "BRO-02",
+    "A supply that sags to any of the chip's power-fail thresholds during the swap costs no image",
+    evidence_for=EVIDENCE,
+    needs=["central", "supply.ramp"],
+)
+@pytest.mark.parametrize("volts", POF_VOLTS)
+def test_each_threshold(
+    dut: Device, base_image: SignedImage, next_image: SignedImage, rig: Rig, volts: float
+) -> None:
+    table = rig.file.supply
+    assert table is not None
+    if volts > table.nominal_volts:
+        pytest.skip(f"{volts:g} V is above this supply's nominal {table.nominal_volts:g} V")
+    share = volts / table.nominal_volts
+    update = Interrupted(dut, next_image, base_image)
+    # Just above and just below the threshold, so that whichever of them the firmware uses is crossed.
+    margin = 0.03 / table.nominal_volts
+    shape = [
+        (0.3, share + margin),
+        (0.5, share + margin),
+        (0.1, share - margin),
+        (1.0, share - margin),
+        (0.3, FULL),
+    ]
+    update.to("swap", lambda: play(rig, shape))
+    update.finish()
+
+
+@case(
+    "BRO-03",
+    "A battery whose internal resistance lets the voltage sag under the load of erasing costs no image",
+    evidence_for=EVIDENCE,
+    needs=["central", "supply", "faults"],
+)
+@pytest.mark.parametrize("ohms", [20.0, 60.0, 150.0])
+@pytest.mark.parametrize("where", ["upload", "swap"])
+def test_battery_resistance(
+    dut: Device, base_image: SignedImage, next_image: SignedImage, rig: Rig, where: Stage, ohms: float
+) -> None:
+    faults = rig.faults
+    if faults is None:
+        raise BenchError("the bench has no faults")
+    update = Interrupted(dut, next_image, base_image)
+
+    def weaken() -> None:
+        faults.set_supply_resistance(ohms)
+        rig.sleep(8.0)
+
+    update.to(where, weaken)
+    with stage("fresh battery"):
+        faults.set_supply_resistance(0.0)
+        _settle(dut)
+    update.finish()
