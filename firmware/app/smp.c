@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "test_build.h"
 #include "upload.h"
 
 /* Header, big-endian: operation and version, flags, length (2), group (2), sequence, command. */
@@ -133,6 +134,9 @@ size_t smp_process(const uint8_t *message, size_t length, uint8_t *answer, size_
     };
     handler = find_group(get_be16(&message[4]));
     if (handler == NULL) {
+#ifdef HIL_DEFECT_ASSERTION
+        __builtin_trap();
+#endif
         error = smp_protocol_error(SMP_ERROR_NOT_SUPPORTED);
         return refuse(message, version, &error, answer, room);
     }

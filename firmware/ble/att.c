@@ -5,6 +5,7 @@
 #include "endian.h"
 #include "gatt.h"
 #include "l2cap.h"
+#include "test_build.h"
 
 /* Opcodes, Vol 3, Part F, section 3.4.8. */
 #define ERROR_RESPONSE 0x01
@@ -405,6 +406,9 @@ void att_receive(const uint8_t *pdu, uint16_t length) {
         /* Unknown commands, responses and confirmations are ignored; every other request is
          * refused: sections 3.3 and 3.4.1.1. Requests have even opcodes. */
         if ((pdu[0] & COMMAND_FLAG) == 0 && (pdu[0] & 1) == 0 && pdu[0] != CONFIRMATION) {
+#ifdef HIL_DEFECT_ASSERTION
+            __builtin_trap();
+#endif
             send_error(pdu[0], 0, ATT_REQUEST_NOT_SUPPORTED);
         }
         return;

@@ -173,6 +173,14 @@ class Update:
         """Wait until the device answers again, after a reset by whatever means."""
         self._run(self._reconnect(timeout_s))
 
+    def wait_confirmed(self, image: UpdateImage, timeout_s: float = CONFIRM_TIMEOUT_S) -> list[SlotState]:
+        """Wait until the device runs this image and has confirmed it. Raises UpdateNotTaken."""
+
+        async def wait() -> list[SlotState]:
+            return await self._wait_confirmed(image, asyncio.get_running_loop().time() + timeout_s)
+
+        return self._run(wait())
+
     # Commands
 
     def states(self) -> list[SlotState]:

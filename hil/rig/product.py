@@ -32,6 +32,10 @@ class Product:
         """The bootloader's binary."""
         return self.build.boot.data
 
+    def variant(self, name: str) -> bytes:
+        """Another variant of the bootloader (hil.toolchain.variants), with the defect of this one if it has any."""
+        return build(name, defect=self.build.defect, application=False).boot.data
+
     def images(self) -> ImageFactory:
         """Signs variants of the bundled application for this product."""
         if self.build.application is None:

@@ -29,6 +29,7 @@ Feature = Literal[
     "security-counter",
     "hardware-id",
     "dependencies",
+    "encrypted-images",
 ]
 Capability = Literal[
     "probe",

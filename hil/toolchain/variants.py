@@ -53,6 +53,7 @@ APP_DEFECTS: dict[str, str] = {
     "taken": "an upload overwrites the image to go back to",
     "running": "a request to erase the running image is carried out",
     "factory_reset": "a factory reset brings the former image back",
+    "assertion": "an assertion on what arrives is left in: what is not known faults",
     "slow": "each upload request waits for a tenth of a second",
 }
 
