@@ -182,6 +182,36 @@ def test_the_report_imports_nothing_that_runs(own: list[Import]) -> None:
     assert told(wrong) == []
 
 
+def test_history_and_release_read_records_and_requirements_only(own: list[Import]) -> None:
+    below = (
+        "hil.history",
+        "hil.release",
+        "hil.report",
+        "hil.catalogue.requirements",
+        "hil.catalogue.coverage",
+        "hil.toolchain",
+        *LEAVES,
+    )
+    wrong = [
+        made
+        for made in own
+        if within(made.importer, "hil.history", "hil.release") and not within(made.imported, *below)
+    ]
+    assert told(wrong) == []
+
+
+def test_requirements_and_coverage_import_nothing_that_runs(own: list[Import]) -> None:
+    wrong = [
+        made
+        for made in own
+        if within(
+            made.importer, "hil.catalogue.requirements", "hil.catalogue.coverage", "hil.catalogue.brief"
+        )
+        and not within(made.imported, "hil.catalogue", *LEAVES)
+    ]
+    assert told(wrong) == []
+
+
 def test_no_part_imports_one_that_imports_it(own: list[Import]) -> None:
     ring = cycle(own)
     assert ring is None, " <- ".join(ring)

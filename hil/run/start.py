@@ -9,7 +9,7 @@ from typing import TextIO
 import pytest
 
 from hil import bundled
-from hil.errors import BenchError, InputError
+from hil.errors import BenchError, HilError, InputError
 from hil.filelock import FileLock
 from hil.rig import files
 from hil.rig.schema import RigFile
@@ -104,7 +104,20 @@ def _in_folder(
         elif told == 0 and not outcome.all_failed:
             told = BenchError.exit_code
     display.summary(writer.record)
+    _remember(folder.path, stream)
     return told, folder.path
+
+
+def _remember(folder: Path, stream: TextIO) -> None:
+    """Add the run to the history beside it. What goes wrong there is told, and is no fault of the run."""
+    from hil.history.store import History, default_path
+    from hil.report.run_folder import RunRecord
+
+    try:
+        with History(default_path(folder.resolve().parent)) as history:
+            history.add(RunRecord.load(folder))
+    except HilError as error:
+        stream.write(f"history was not written: {error}; `hil history add {folder}` repeats it\n")
 
 
 def _exit_code(code: int, writer: RunWriter, *, nothing_left: bool) -> int:

@@ -1,0 +1,1 @@
+"""What a release is decided and shown by: the gate, and evidence."""
