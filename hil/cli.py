@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from hil import __version__
-from hil.commands import cases, gate, history
+from hil.commands import cases, evidence, gate, history, verify
 from hil.errors import BenchError, HilError, InputError
 
 INTERRUPTED = 130
@@ -47,6 +47,8 @@ app.add_typer(rigs_app, name="rigs")
 cases.register(app)
 history.register(app)
 gate.register(app)
+evidence.register(app)
+verify.register(app)
 
 RigOption = Annotated[str, typer.Option("--rig", metavar="NAME|FILE", help="The bench to run on.")]
 ImageArgument = Annotated[Path, typer.Argument(metavar="IMAGE", help="An MCUboot image (.bin or .hex).")]

@@ -66,7 +66,6 @@ def _settle(dut: Device) -> None:
     "A supply that sags, drops out, bounces or chatters at any stage of an update leaves a whole, updatable device",
     evidence_for=EVIDENCE,
     needs=["central", "supply.ramp"],
-    controls=["anomaly242:slow sag-swap"],
 )
 @pytest.mark.parametrize("where", STAGES)
 @pytest.mark.parametrize("shape", list(SHAPES))

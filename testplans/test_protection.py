@@ -160,6 +160,10 @@ def test_locked_after_a_soft_reset(blank_dut: Device, product: Product, images: 
         blank_dut.provision(
             bootloader=product.bootloader, provisioning=product.provisioning.page(), image=hostile
         )
+        for target in ("the bootloader", "the provisioning page"):
+            rig.console.wait_for(f"attack on {target}", 30.0)
+            outcome = rig.console.wait_for(r"attack (left|CHANGED) the target", 30.0)[1]
+            assert outcome == "left", f"before the soft reset the attack changed {target}"
         blank_dut.wait_booted()
     with stage("soft reset"):
         rig.console.skip()

@@ -102,6 +102,7 @@ def test_device_without_flash(dut: Device, rig: Rig, cells: str, seconds: float,
     "An image is uploaded no faster than air, HCI UART and flash allow, into erased flash and into used flash",
     evidence_for=["BRIEF-throughput"],
     needs=LINK_NEEDS,
+    controls=["slow"],
 )
 @_matrix
 @_payload

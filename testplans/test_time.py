@@ -53,7 +53,6 @@ def _timed(
     "A whole update over a link as the host negotiates it takes minutes at most",
     evidence_for=[*EVIDENCE, "BRIEF-hosts"],
     needs=["central"],
-    controls=["slow"],
 )
 @pytest.mark.parametrize("limit_s", [60.0], ids=[pytest.HIDDEN_PARAM])
 def test_default_link(dut: Device, update: ReportedUpdate, images: ReportedImages, limit_s: float) -> None:
@@ -66,7 +65,6 @@ def test_default_link(dut: Device, update: ReportedUpdate, images: ReportedImage
     "A 256 KB update on 2M with long PDUs, a large MTU and a short interval takes three quarters of a minute at most",
     evidence_for=[*EVIDENCE, "BRIEF-phy", "BRIEF-throughput"],
     needs=["central", "link.phy", "link.data-length", "link.interval"],
-    controls=["slow"],
 )
 @pytest.mark.parametrize("payload_bytes", [256 * 1024], ids=[pytest.HIDDEN_PARAM])
 @pytest.mark.parametrize("upload_limit_s", [45.0], ids=[pytest.HIDDEN_PARAM])

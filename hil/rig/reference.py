@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -13,7 +14,7 @@ from pydantic.fields import FieldInfo
 from hil.rig.schema import BleAddress, RigFile, ShortName, Text, Uuid
 
 _NAMED = {Uuid: "UUID", BleAddress: "Bluetooth address", ShortName: "name", Text: "text"}
-_PLAIN = {str: "text", int: "integer", float: "number", bool: "true or false"}
+_PLAIN = {datetime.date: "date", str: "text", int: "integer", float: "number", bool: "true or false"}
 _LARGEST_ADDRESS = 0xFFFF_FFFF
 
 

@@ -7,6 +7,7 @@ drivers are the real ones, and only the addresses of the instruments (`hil://...
 
 from __future__ import annotations
 
+import datetime
 import itertools
 import re
 from typing import Annotated, Literal
@@ -245,6 +246,15 @@ class DeviceFile(Table):
         raise KeyError(f"the device has no {role} slot for image {image}")
 
 
+class Calibration(Table):
+    """When an instrument was calibrated, and by whom; without it its figures are recorded as not calibrated."""
+
+    date: datetime.date = Field(description="when, e.g. 2026-03-01")
+    due: datetime.date | None = Field(default=None, description="until when that holds")
+    laboratory: Text | None = Field(default=None, description="by whom")
+    certificate: Text | None = Field(default=None, description="number of the certificate")
+
+
 class ProbeFile(Table):
     """[probe]: the debug probe on the device's SWD pins."""
 
@@ -282,6 +292,7 @@ class SupplyFile(Table):
     timeout_seconds: float = Field(
         default=2.0, gt=0, le=60, description="how long the instrument may take to answer, s"
     )
+    calibration: Calibration | None = Field(default=None, description="when the supply was calibrated")
 
     @model_validator(mode="after")
     def _within(self) -> SupplyFile:

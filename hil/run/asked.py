@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +37,14 @@ def folder_of(plan: str) -> Path:
         return bundled.testplans()
     here = Path(plan).resolve().parent
     return here if any(here.glob("test_*.py")) else bundled.testplans()
+
+
+def digest_of(modules: Path) -> str:
+    """SHA-256 over the Python files of the folder of the cases, their names included."""
+    digest = hashlib.sha256()
+    for path in sorted(modules.glob("*.py")):
+        digest.update(f"{path.name}\n".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def configuration(folder: Path) -> list[str]:

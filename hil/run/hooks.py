@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from hil.errors import BenchError, DeviceError
+from hil.rig import calibration
 from hil.rig.schema import RigFile
 from hil.run import recorder as recorders
 from hil.run.cases import CaseInfo, info_of
@@ -170,6 +171,7 @@ class CaseHooks:
             "reason": reason,
             "rig": self._rig.name,
             "bench": self._rig.bench,
+            "calibration": calibration.told(self._rig, datetime.now(UTC).date()),
             "seed": noted.seed,
             "seconds": round(noted.notes.pop("seconds", 0.0), 6),
             "stages": noted.stages,

@@ -27,13 +27,14 @@ class Former:
     results: list[Row]
     asked: Asked
 
-    def check(self, rig: RigFile, plan: Plan, digests: dict[str, str]) -> None:
-        """Raises InputError when rig file, plan, firmware or hil are not those that the run began with: its results
-        would then be of two kinds.
+    def check(self, rig: RigFile, plan: Plan, digests: dict[str, str], modules: str) -> None:
+        """Raises InputError when rig file, plan, cases, firmware or hil are not those that the run began with: its
+        results would then be of two kinds.
         """
         parts = {
             "the rig file": (_json(self.folder / "rig.json"), json.loads(rig.model_dump_json(by_alias=True))),
             "the plan": (self.run.get("plan_file"), json.loads(plan.model_dump_json(by_alias=True))),
+            "the source of the cases": (self.run.get("modules"), modules),
             "the firmware": (self.run.get("firmware"), digests),
             "the version of hil": (self.run.get("versions", {}).get("hil"), __version__),
         }

@@ -15,7 +15,7 @@ from hil.rig import files
 from hil.rig.schema import RigFile
 from hil.run import controls, resume
 from hil.run import plan as plans
-from hil.run.asked import Asked, folder_of
+from hil.run.asked import Asked, digest_of, folder_of
 from hil.run.collect import Cases, collect
 from hil.run.display import Display
 from hil.run.folder import RunFolder, check_parent
@@ -55,7 +55,7 @@ def _run(asked: Asked) -> tuple[int, Path | None]:
     with own_stdout() as stream:
         digests = _build_firmware(rig, asked.defect, stream)
         if former is not None:
-            former.check(rig, plan, digests)
+            former.check(rig, plan, digests, digest_of(modules))
             folder = RunFolder.at(former.folder)
         else:
             folder = RunFolder.create(out, plan.name)
@@ -89,7 +89,8 @@ def _in_folder(
     display = Display(stream, len(cases), former.results if former is not None else ())
 
     def begin(writer: RunWriter) -> None:
-        writer.begin(plan, digests, former.run if former is not None else None, controls=asked.controls)
+        before = former.run if former is not None else None
+        writer.begin(plan, digests, before, controls=asked.controls, modules=digest_of(modules))
 
     left = [instance for instance, _ in cases.values() if instance not in finished]
     code, writer = run_session(

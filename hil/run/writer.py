@@ -17,6 +17,7 @@ from hil import __version__
 from hil.errors import BenchError, InputError
 from hil.report import html, junit
 from hil.report.run_folder import read_results
+from hil.rig import calibration
 from hil.rig.schema import RigFile
 from hil.run import live
 from hil.run.cases import CaseInfo
@@ -112,10 +113,12 @@ class RunWriter:
         former: Row | None = None,
         *,
         controls: bool = False,
+        modules: str = "",
     ) -> None:
         """Write the record of a run that begins, or goes on from `former`, what run.json held.
 
         `firmware` are the SHA-256 of the bundled firmware's programs. `controls` says that negative controls follow.
+        `modules` is a digest of the cases' source.
         """
         self._record["settings"]["controls"] = controls
         if former is not None:
@@ -126,6 +129,7 @@ class RunWriter:
         session: Row = {"started": _told(self._began_at), "ended": None, "wall_seconds": None}
         self._record["sessions"] = [*self._record["sessions"], session]
         self._record["firmware"] = firmware
+        self._record["modules"] = modules
         if plan is not None:
             self._record["plan_file"] = json.loads(plan.model_dump_json(by_alias=True))
         self.folder.write_run(self._record)
@@ -167,6 +171,7 @@ class RunWriter:
             "reason": "the process that ran this case died",
             "rig": self._record["rig"],
             "bench": self._record["bench"],
+            "calibration": calibration.told(self._rig, self._began_at.date()),
             "seed": case_seed(self._settings.seed, instance),
             "seconds": 0.0,
             "stages": [],
