@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from hil import __version__
-from hil.commands import cases, evidence, gate, history, verify
+from hil.commands import cases, evidence, gate, history, report, verify
 from hil.errors import BenchError, HilError, InputError
 
 INTERRUPTED = 130
@@ -49,6 +49,7 @@ history.register(app)
 gate.register(app)
 evidence.register(app)
 verify.register(app)
+report.register(app)
 
 RigOption = Annotated[str, typer.Option("--rig", metavar="NAME|FILE", help="The bench to run on.")]
 ImageArgument = Annotated[Path, typer.Argument(metavar="IMAGE", help="An MCUboot image (.bin or .hex).")]

@@ -137,9 +137,6 @@ def _write_run_folder(config: pytest.Config) -> None:
     config.pluginmanager.register(writer, "hil-writer")
     if not within:
         writer.begin(plan, {})
-    if config.pluginmanager.hasplugin("html") and not config.option.htmlpath:
-        config.option.htmlpath = str(folder.path / "report.html")
-        config.option.self_contained_html = True
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,1 +1,1 @@
-"""What there is to be shown, and which cases show it: requirements, the brief line by line, the cases, and coverage."""
+"""What there is to be shown, and how far it was shown: requirements, the brief line by line, and coverage."""

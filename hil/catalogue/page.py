@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from hil.catalogue.brief import Brief
-from hil.catalogue.cases import KnownCase
 from hil.catalogue.requirements import Catalogue
+
+if TYPE_CHECKING:
+    from hil.run.known import KnownCase
 
 HEAD = """# What is shown, and by which case
 

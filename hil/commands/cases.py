@@ -10,8 +10,8 @@ import typer
 from hil.errors import InputError
 
 if TYPE_CHECKING:
-    from hil.catalogue.cases import KnownCase
     from hil.catalogue.requirements import Catalogue
+    from hil.run.known import KnownCase
 
 
 def register(app: typer.Typer) -> None:
@@ -34,7 +34,7 @@ def cases(
 ) -> None:
     """List the cases of a plan: id, sentence, requirements, needs, stages and instances. Nothing is run."""
     from hil.catalogue import brief, page, requirements
-    from hil.catalogue.cases import known
+    from hil.run.known import known
 
     catalogue = requirements.load()
     if requirement is not None and requirement not in catalogue.by_id():

@@ -31,6 +31,7 @@ SERIAL_LOG = "serial.log"
 CAPTURE = "link.btsnoop"
 POWER_TRACE = "power.csv"
 FLASH = "flash.bin"
+ERASES = "flash.csv"
 _POWER_UP_S = 0.001
 
 
@@ -185,6 +186,8 @@ class Rig:
         try:
             if failed:
                 with _collecting(trouble):
+                    self._keep_erases()
+                with _collecting(trouble):
                     self._keep_flash(notes)
             with _collecting(trouble):
                 notes |= self._bench.notes()
@@ -252,6 +255,17 @@ class Rig:
     def _identify_spare(self) -> str:
         address = self.spare.device.random_address
         return f"{self.file.spare.transport if self.file.spare else ''} answers; it advertises as {address}"
+
+    def _keep_erases(self) -> None:
+        """Write down when which page was erased, where the bench knows: a lane of the report's timeline."""
+        if self._folder is None or self.faults is None:
+            return
+        rows = ["start_s,end_s,kind,address"]
+        rows += [
+            f"{each.start:.6f},{each.end:.6f},{each.kind.replace(',', '')},0x{each.address:x}"
+            for each in self.faults.flash_erases
+        ]
+        (self._folder / ERASES).write_text("\n".join(rows) + "\n", encoding="utf-8")
 
     def _keep_flash(self, notes: dict[str, Any]) -> None:
         """Read the flash of a device that failed, as it is if it has power, else after it is given some."""

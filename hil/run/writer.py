@@ -9,14 +9,14 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib import metadata
-from typing import Any
 
 import pytest
 
 from hil import __version__
 from hil.errors import BenchError, InputError
-from hil.report import html, junit
-from hil.report.run_folder import read_results
+from hil.report import changes, junit
+from hil.report.page import NAME, page
+from hil.report.run_folder import RunRecord, read_results
 from hil.rig import calibration
 from hil.rig.schema import RigFile
 from hil.run import live
@@ -39,7 +39,6 @@ _RECORDED_PACKAGES = (
     "pyocd",
     "pyserial",
     "pytest",
-    "pytest-html",
     "pyvisa",
     "pyvisa-py",
     "smp",
@@ -197,24 +196,6 @@ class RunWriter:
         """Write the summary."""
         self.finish()
 
-    def pytest_html_report_title(self, report: Any) -> None:
-        """Name the report."""
-        report.title = f"{self._record['plan'] or 'cases'} on {self._record['rig']}"
-
-    def pytest_html_results_table_header(self, cells: list[str]) -> None:
-        """Name the columns."""
-        cells[:] = html.table_header()
-
-    def pytest_html_results_table_row(self, report: pytest.TestReport, cells: list[str]) -> None:
-        """Show a case by its id and sentence."""
-        properties = dict(report.user_properties)
-        cells[:] = html.table_row(report.nodeid, properties, cells)
-
-    def pytest_html_results_summary(self, prefix: list[str]) -> None:
-        """Put our own summary on top."""
-        if "ended" in self._record:
-            prefix.append(html.summary(self._record, self.results, self.folder.path))
-
     @property
     def record(self) -> Row:
         """What run.json holds."""
@@ -263,6 +244,8 @@ class RunWriter:
         self.folder.write_run(self._record)
         self.folder.write_throughput(row for result in self.results for row in result["throughput"])
         self.folder.write_text("junit.xml", junit.suite(self._record, self.results))
+        record = RunRecord.load(self.folder.path)
+        self.folder.write_text(NAME, page(record, changes.before(record)))
         live.clear(self.folder.path)
 
 

@@ -10,8 +10,8 @@ import pytest
 from hil import bundled
 from hil.catalogue import brief as briefs
 from hil.catalogue import coverage, page, requirements
-from hil.catalogue.cases import KnownCase, known, stages_of
 from hil.errors import InputError
+from hil.run.known import KnownCase, known, stages_of
 from hil.toolchain.variants import DEFECTS
 
 CATALOGUE = requirements.load()

@@ -52,7 +52,7 @@ def test_a_disk_that_fills_up_ends_the_run_in_one_line_and_keeps_what_had_ended(
     ended = _with_room(tmp_path, ROOM)
     assert ended.returncode == 3
     assert len(ended.stderr.splitlines()) == 1, ended.stderr
-    [folder] = (tmp_path / "out").iterdir()
+    [folder] = (tmp_path / "out").glob("2*")
     assert f"hil: {Path('out') / folder.name}" in ended.stderr
     assert f"hil run --resume {Path('out') / folder.name}" in ended.stderr
     kept = RunRecord.load(folder).results

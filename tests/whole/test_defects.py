@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hil.catalogue.cases import known
+from hil.run.known import known
 from hil.toolchain.variants import DEFECTS
 from tests.whole.running import hil_run
 

@@ -58,7 +58,14 @@ def test_it_leaves_log_capture_power_trace_flash_and_the_reason(ended: Ended) ->
     }
     result = ended.results[FAILED]
     artefacts = {Path(name).name: ended.folder / name for name in result["artefacts"]}
-    assert set(artefacts) == {"failure.txt", "flash.bin", "link.btsnoop", "power.csv", "serial.log"}
+    assert set(artefacts) == {
+        "failure.txt",
+        "flash.bin",
+        "flash.csv",
+        "link.btsnoop",
+        "power.csv",
+        "serial.log",
+    }
     assert "boot: bootloader version" in artefacts["serial.log"].read_text()
     capture = artefacts["link.btsnoop"].read_bytes()
     assert capture.startswith(IDENTIFICATION)

@@ -88,7 +88,7 @@ class Running:
 
     @property
     def run_folder(self) -> Path:
-        (folder,) = (self.folder / "out").iterdir()
+        (folder,) = (self.folder / "out").glob("2*")
         return folder
 
     def close(self) -> None:
@@ -169,7 +169,12 @@ def test_ctrl_c_while_the_cases_are_read(tmp_path: Path) -> None:
 def test_ctrl_c_while_the_report_is_written(tmp_path: Path) -> None:
     bench = MiniBench(tmp_path)
     bench.cases("@case('A-01', 'It holds')\ndef test_it(): pass\n")
-    (tmp_path / "conftest.py").write_text(f"def pytest_html_results_summary():\n    {INTERRUPT}\n")
+    (tmp_path / "conftest.py").write_text(
+        "import hil.run.writer as writer\n"
+        "from hil.report.page import page as whole\n"
+        f"def interrupted(*arguments):\n    writer.page = whole\n    {INTERRUPT}\n    return ''\n"
+        "writer.page = interrupted\n"
+    )
     ended = bench.run()
     assert (ended.code, ended.err) == (INTERRUPTED, "")
     assert (ended.record["state"], ended.record["exit_code"]) == ("interrupted", INTERRUPTED)
