@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from hil.ble.central import Central
     from hil.console.serial import SerialConsole
     from hil.image.sign import SignedImage
+    from hil.initiator.program import Initiator
     from hil.probe.base import Probe
     from hil.rig.device import Device
+    from hil.rig.foreign import Images
     from hil.rig.power_log import LoggedSupply
     from hil.rig.product import Product
     from hil.rig.rig import Rig
@@ -221,23 +223,34 @@ def product(request: pytest.FixtureRequest, hil_rig: Rig) -> Product:
 
 
 @pytest.fixture
-def images(product: Product) -> ReportedImages:
+def images(request: pytest.FixtureRequest, hil_rig: Rig) -> ReportedImages:
     """Makes the images that a case needs: versions, variants, broken forms."""
+    from hil.rig.foreign import CannotMake, images_of
     from hil.run.reported import ReportedImages
 
-    return ReportedImages(product)
+    if hil_rig.file.device.firmware == "bundled":
+        product: Product = request.getfixturevalue("product")
+        return ReportedImages(cast("Images", product.images()))
+    try:
+        return ReportedImages(images_of(hil_rig.file))
+    except CannotMake as reason:
+        pytest.skip(str(reason))
 
 
 @pytest.fixture
-def base_image(images: ReportedImages) -> SignedImage:
-    """The image that `dut` runs at first, version 1.0.0."""
-    return images.make("1.0.0")
+def base_image(images: ReportedImages, hil_rig: Rig) -> SignedImage:
+    """The image that `dut` runs at first: version 1.0.0, or the lowest of the images that the rig file names."""
+    from hil.rig.foreign import versions
+
+    return images.make(versions(hil_rig.file)[0])
 
 
 @pytest.fixture
-def next_image(images: ReportedImages) -> SignedImage:
-    """A sound update for `dut`, version 1.1.0."""
-    return images.make("1.1.0")
+def next_image(images: ReportedImages, hil_rig: Rig) -> SignedImage:
+    """A sound update for `dut`: version 1.1.0, or the next of the images that the rig file names."""
+    from hil.rig.foreign import versions
+
+    return images.make(versions(hil_rig.file)[1])
 
 
 @pytest.fixture
@@ -263,6 +276,10 @@ def dut(request: pytest.FixtureRequest, blank_dut: Device) -> Device:
                 image=base,
                 progress=_show,
             )
+    elif blank_dut.file.install is not None:
+        with_image = blank_dut.file.install.base_image
+        with stage("install"):
+            blank_dut.install(request.getfixturevalue("base_image") if with_image else None, progress=_show)
     else:
         blank_dut.power_on()
     with stage("boot"):
@@ -285,6 +302,16 @@ def update(rig: Rig, dut: Device) -> Iterator[ReportedUpdate]:
     # The case may well have left the device without power or link: nothing is to be said of that here.
     with contextlib.suppress(DeviceError):
         updating.close()
+
+
+@pytest.fixture
+def initiator(rig: Rig, dut: Device, hil_case_folder: Path) -> Iterator[Initiator]:
+    """The program of [initiator], which drives the update itself."""
+    from hil.initiator.program import Initiator
+
+    started = Initiator(rig, dut, hil_case_folder)
+    yield started
+    started.close()
 
 
 # ---- Instruments ----

@@ -22,7 +22,13 @@ class ImageFactory:
     """
 
     def __init__(
-        self, application: bytes, key: SigningKey, *, vendor: UUID, device_class: UUID, slot_size: int
+        self,
+        application: bytes,
+        key: SigningKey,
+        *,
+        vendor: UUID | None,
+        device_class: UUID | None,
+        slot_size: int,
     ) -> None:
         self.application = application
         self.key = key
@@ -61,7 +67,7 @@ class ImageFactory:
             hardware,
         )
         if asked not in self._made:
-            payload = patch_behaviour(self.application, behaviour, attack)
+            payload = self._payload(behaviour, attack)
             self._made[asked] = sign_image(
                 pad_payload(payload, size) if size is not None else payload,
                 signer,
@@ -75,6 +81,9 @@ class ImageFactory:
                 name=f"{version} {behaviour.name.lower().replace('_', ' ')}",
             )
         return self._made[asked]
+
+    def _payload(self, behaviour: Behaviour, attack: int) -> bytes:
+        return patch_behaviour(self.application, behaviour, attack)
 
     def broken(self, mutation: str, version: str, *, size: int | None = None) -> SignedImage:
         """A sound image of `version`, then broken as `mutation` says (hil.image.mutate).

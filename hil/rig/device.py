@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hil import hexfile
 from hil.dfu.reach import BleReach, LinkSettings, Reach, SerialReach
-from hil.dfu.session import Session
+from hil.dfu.session import Session, SlotState
 from hil.errors import DeviceError, InputError
 from hil.image.mcuboot import ImageVersion, parse_header
 from hil.image.sign import SignedImage
@@ -126,6 +127,38 @@ class Device:
                     progress(done, total)
             probe.reset()
 
+    def install(
+        self, image: SignedImage | None = None, progress: Callable[[int, int], None] | None = None
+    ) -> None:
+        """Write the files of [device.install], and `image` into the primary slot, into an erased chip over SWD.
+
+        The device has power afterwards and has just been reset. Raises InputError for a file that is wrong, BenchError
+        when the probe fails.
+        """
+        table = self.file.install
+        pieces = [
+            piece
+            for name in (table.files if table is not None else [])
+            for piece in hexfile.read_image(self.rig.file.path(name))
+        ]
+        if image is not None:
+            pieces.append((self.file.slot("primary").start, image.data))
+        total = sum(len(data) for _, data in pieces)
+        self.power_on()
+        with self._probing() as probe:
+            if probe.locked():
+                probe.recover()
+            else:
+                probe.reset(halt=True)
+                probe.erase_chip()
+            done = 0
+            for start, data in sorted(pieces):
+                probe.program(data, start)
+                done += len(data)
+                if progress is not None:
+                    progress(done, total)
+            probe.reset()
+
     def restore_flash(self, content: bytes) -> None:
         """Write what `read_flash` once read of the whole flash into an erased chip, and leave the device without power.
 
@@ -189,7 +222,13 @@ class Device:
         return self.read_flash(slot.start, slot.size)
 
     def holds(self, image: SignedImage, role: str = "primary") -> bool:
-        """Whether the slot holds exactly this image, header, payload and TLVs; the secondary one, as an update."""
+        """Whether the slot holds exactly this image, header, payload and TLVs; the secondary one, as an update.
+
+        Without a probe the device itself is asked for the hash of what is in the slot.
+        """
+        if "probe" not in self.rig.capabilities:
+            number = 0 if role == "primary" else 1
+            return any(state.slot == number and state.hash == image.hash for state in self._states())
         return self.read_flash(self._image_start(role), len(image.data)) == image.data
 
     def slot(self, role: str = "primary", image: int = 0) -> SlotContent:
@@ -205,7 +244,12 @@ class Device:
 
     @property
     def version(self) -> ImageVersion:
-        """The version in the primary slot. Raises DeviceError when there is no image."""
+        """The version in the primary slot; without a probe what the device says. DeviceError when there is no image."""
+        if "probe" not in self.rig.capabilities:
+            running = next((state for state in self._states() if state.active), None)
+            if running is None:
+                raise DeviceError("the device names no image that runs")
+            return ImageVersion.parse(running.version)
         version = self.slot("primary").version
         if version is None:
             raise DeviceError("the primary slot holds no image")
@@ -233,6 +277,13 @@ class Device:
     def log(self) -> str:
         """What the device has printed on its console since the case began."""
         return self.rig.console.text()
+
+    def _states(self) -> list[SlotState]:
+        session = Session(self.reach)
+        try:
+            return self.rig.run(session.states())
+        finally:
+            self.rig.run(session.close())
 
     def _image_start(self, role: str, image: int = 0) -> int:
         """Where the image of a slot begins: with swap-offset an update lies one page into the secondary slot."""

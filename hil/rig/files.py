@@ -40,4 +40,25 @@ def names(folder: Path | None = None) -> list[str]:
 
 def load(name_or_path: str = DEFAULT) -> RigFile:
     """Read and check a rig file. Raises InputError with one line for each mistake."""
-    return tomlfile.load(find(name_or_path), RigFile)
+    path = find(name_or_path)
+    rig = tomlfile.load(path, RigFile)
+    rig._folder = path.resolve().parent
+    _check_paths(rig, path)
+    return rig
+
+
+def _check_paths(rig: RigFile, where: Path) -> None:
+    images, install = rig.device.images, rig.device.install
+    named = [("device.install.files", name) for name in install.files] if install is not None else []
+    if images is not None:
+        named += [("device.images.files", name) for name in images.files]
+        named += [
+            (f"device.images.{key}", name)
+            for key, name in (("payload", images.payload), ("key", images.key))
+            if name is not None
+        ]
+    for key, name in named:
+        if not rig.path(name).is_file():
+            raise InputError(f'{where}: {key}: "{name}": no such file; paths are relative to the rig file')
+    if rig.device.firmware == "bundled" and (images is not None or install is not None):
+        raise InputError(f'{where}: device.images and device.install are for firmware = "none"')

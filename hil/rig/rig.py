@@ -138,6 +138,20 @@ class Rig:
                 self._central.capture_to(self._capture)
         return self._central
 
+    @property
+    def hardware(self) -> Any:
+        """The hardware of a virtual bench, for what opens it to outside programs; None on a real bench."""
+        return getattr(self._bench, "hardware", None)
+
+    def release_central(self) -> None:
+        """Let go of the adapter, so that another program can have it; it is opened anew at its next use."""
+        central, self._central = self._central, None
+        capture, self._capture = self._capture, None
+        if central is not None:
+            self.run(central.close())
+        if capture is not None:
+            capture.close()
+
     def restart_central(self) -> None:
         """Reset the adapter without ending its links first, as when a host's Bluetooth crashes; it is opened anew at
         its next use. Only for an adapter of our own (the capability link.phy).

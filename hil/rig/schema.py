@@ -10,9 +10,11 @@ from __future__ import annotations
 import datetime
 import itertools
 import re
+import string
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 SCHEMA_VERSION = 1
 
@@ -44,6 +46,7 @@ Capability = Literal[
     "btsnoop",
     "faults",
     "spare-controller",
+    "initiator",
 ]
 
 
@@ -167,6 +170,41 @@ class Ble(Table):
     )
 
 
+class ImagesFile(Table):
+    """[device.images]: where the images of a device that is not ours come from.
+
+    With `payload` and `key` hil signs every version that a case asks for. With `files` alone the cases have those
+    versions and no others. Paths are relative to the rig file.
+    """
+
+    payload: Text | None = Field(
+        default=None, description="the application, from its vector table on (.bin or .hex)"
+    )
+    key: Text | None = Field(default=None, description="private key in PEM that signs for the device")
+    vendor: Uuid | None = Field(default=None, description="vendor id that goes into each image")
+    device_class: Uuid | None = Field(default=None, description="class id that goes into each image")
+    files: list[Text] = Field(default_factory=list, description="images that are signed already")
+
+    @model_validator(mode="after")
+    def _has_a_source(self) -> ImagesFile:
+        if (self.payload is None) != (self.key is None):
+            raise ValueError("payload and key go together: without a key nothing can be signed")
+        if (self.payload is None) == (not self.files):
+            raise ValueError("give either payload and key, or files")
+        return self
+
+
+class InstallFile(Table):
+    """[device.install]: what is written over SWD before each case, into an erased chip. Without it the device is used
+    as it is. Paths are relative to the rig file.
+    """
+
+    files: list[Text] = Field(min_length=1, description="Intel HEX files, such as the bootloader's")
+    base_image: bool = Field(
+        default=True, description="write the cases' base image into the primary slot as well"
+    )
+
+
 class DeviceFile(Table):
     """[device]: the device under test."""
 
@@ -200,6 +238,10 @@ class DeviceFile(Table):
     battery: Battery | None = Field(
         default=None, description="battery thresholds; absent: the device has no such guard"
     )
+    images: ImagesFile | None = Field(
+        default=None, description="images of a device whose firmware is not bundled"
+    )
+    install: InstallFile | None = Field(default=None, description="what is written before each case")
     policy: Policy = Field(default_factory=Policy, description="what the device itself promises to refuse")
     limits: Limits = Field(default_factory=Limits, description="what the device cannot exceed by its build")
     supports: list[Feature] = Field(
@@ -363,6 +405,36 @@ class BatteryModel(Table):
     )
 
 
+_PLACEHOLDERS = ("image", "version", "hash", "console", "hci", "ble_name", "ble_address")
+
+
+class InitiatorFile(Table):
+    """[initiator]: a program that drives the update: smpmgr, a companion app through adb, a vendor's tool."""
+
+    command: list[Text] = Field(
+        min_length=1,
+        max_length=64,
+        description="program and arguments, no shell; {image}, {version}, {hash}, {console}, {hci}, {ble_name} and "
+        "{ble_address} are filled in",
+    )
+    timeout_seconds: float = Field(default=300.0, gt=0, le=7200, description="when it is killed, s")
+    environment: list[ShortName] = Field(
+        default_factory=lambda: ["PATH", "HOME", "LANG"], description="variables that are passed on to it"
+    )
+
+    @model_validator(mode="after")
+    def _known_placeholders(self) -> InitiatorFile:
+        for word in self.command:
+            try:
+                named = [name for _, name, _, _ in string.Formatter().parse(word) if name is not None]
+            except ValueError as error:
+                raise ValueError(f'command: "{word}": {error}') from None
+            for name in named:
+                if name not in _PLACEHOLDERS:
+                    raise ValueError(f'command: "{{{name}}}" is none of {", ".join(_PLACEHOLDERS)}')
+        return self
+
+
 class VirtualFile(Table):
     """[virtual]: what only a virtual bench has to be told."""
 
@@ -398,7 +470,14 @@ class RigFile(Table):
     central: CentralFile | None = Field(default=None, description="the Bluetooth LE adapter")
     spare: SpareFile | None = Field(default=None, description="a second controller, which plays a peripheral")
     console: ConsoleFile | None = Field(default=None, description="the serial console")
+    initiator: InitiatorFile | None = Field(default=None, description="a program that drives the update")
     virtual: VirtualFile | None = Field(default=None, description="settings of a virtual bench")
+
+    _folder: Path = PrivateAttr(default_factory=Path)
+
+    def path(self, name: str) -> Path:
+        """A path of the rig file: relative ones are relative to the file itself."""
+        return self._folder / name
 
     @model_validator(mode="after")
     def _kinds_agree(self) -> RigFile:
@@ -432,4 +511,6 @@ class RigFile(Table):
             can.add("faults")
         if self.spare is not None:
             can.add("spare-controller")
+        if self.initiator is not None:
+            can.add("initiator")
         return frozenset(can - set(self.without))
