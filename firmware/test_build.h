@@ -12,8 +12,8 @@
      defined(HIL_DEFECT_UPLOAD_BATTERY) || defined(HIL_DEFECT_RESUME) ||                           \
      defined(HIL_DEFECT_PERSIST) || defined(HIL_DEFECT_MIXED) || defined(HIL_DEFECT_LENGTHS) ||    \
      defined(HIL_DEFECT_TAKEN) || defined(HIL_DEFECT_RUNNING) ||                                   \
-     defined(HIL_DEFECT_FACTORY_RESET) || defined(HIL_DEFECT_ASSERTION) ||                         \
-     defined(HIL_DEFECT_SLOW)) &&                                                                  \
+     defined(HIL_DEFECT_FACTORY_RESET) || defined(HIL_DEFECT_INSTALL) ||                           \
+     defined(HIL_DEFECT_MTU) || defined(HIL_DEFECT_ASSERTION) || defined(HIL_DEFECT_SLOW)) &&      \
     !defined(HIL_TEST_BUILD)
 #error "a production build must not carry a defect: HIL_DEFECT_* needs HIL_TEST_BUILD"
 #endif

@@ -47,6 +47,7 @@ def encrypting_dut(blank_dut: Device, product: Product, base_image: SignedImage)
     "An encrypted image is installed, and its content lies open neither on the air nor in the update slot",
     evidence_for=EVIDENCE,
     needs=NEEDS,
+    controls=["install"],
 )
 def test_encrypted_update(encrypting_dut: Device, images: ReportedImages, hil_case_folder: Path) -> None:
     dut = encrypting_dut

@@ -174,6 +174,7 @@ def test_mtu_fills_packets(dut: Device, rig: Rig) -> None:
     "During an update the link has the 2M PHY, long PDUs and the large ATT MTU that were asked for",
     evidence_for=["BRIEF-phy", "BRIEF-dle", "BRIEF-mtu"],
     needs=NEEDS,
+    controls=["mtu"],
 )
 def test_the_link_of_an_update_is_the_tuned_one(
     dut: Device, rig: Rig, update: ReportedUpdate, images: ReportedImages

@@ -53,6 +53,7 @@ def _timed(
     "A whole update over a link as the host negotiates it takes minutes at most",
     evidence_for=[*EVIDENCE, "BRIEF-hosts"],
     needs=["central"],
+    controls=["install"],
 )
 @pytest.mark.parametrize("limit_s", [60.0], ids=[pytest.HIDDEN_PARAM])
 def test_default_link(dut: Device, update: ReportedUpdate, images: ReportedImages, limit_s: float) -> None:

@@ -31,6 +31,7 @@ from hil.run.reported import ReportedImages, ReportedUpdate
         "EN18031-SUM-1",
     ],
     needs=["central"],
+    controls=["install"],
 )
 def test_update_over_the_air(dut: Device, update: ReportedUpdate, next_image: SignedImage) -> None:
     with stage("update"):

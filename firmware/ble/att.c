@@ -176,6 +176,9 @@ static void exchange_mtu(const uint8_t *pdu) {
     put_le16(&response[1], ATT_MTU_MAX);
     send_response(3);
     mtu = client < ATT_MTU_MAX ? client : ATT_MTU_MAX;
+#ifdef HIL_DEFECT_MTU
+    mtu = ATT_MTU_DEFAULT;
+#endif
 }
 
 static void find_information(const uint8_t *pdu) {

@@ -41,6 +41,7 @@ BOOT_DEFECTS: dict[str, str] = {
     "dependency": "an image is taken whose dependencies are not met",
     "vectors": "an image is taken whose vector table leads out of it",
     "swap_resume": "a swap that was cut off is forgotten",
+    "install": "a request to install an update is not looked at",
 }
 
 #: The same for the application.
@@ -54,6 +55,7 @@ APP_DEFECTS: dict[str, str] = {
     "running": "a request to erase the running image is carried out",
     "factory_reset": "a factory reset brings the former image back",
     "assertion": "an assertion on what arrives is left in: what is not known faults",
+    "mtu": "the ATT MTU stays at its default of 23",
     "slow": "each upload request waits for a tenth of a second",
 }
 

@@ -133,7 +133,8 @@ def test_a_link_lost_in_the_middle_is_reported_and_resumable(
 
 
 @given(
-    lost=st.sets(st.integers(2, 40), max_size=3),
+    # The first request of the upload is sent twice at most: a device that hears neither is told as silent.
+    lost=st.sets(st.integers(2, 40), max_size=3).filter(lambda lost: not {2, 3} <= lost),
     buf_size=st.integers(160, 3000),
     buf_count=st.integers(1, 6),
     size=st.integers(32, 20_000),

@@ -23,7 +23,7 @@ from hil.image.trailer import Flag
 from hil.rig.device import Device
 from hil.rig.product import Product
 from hil.rig.rig import Rig
-from hil.run.reported import ReportedImages, ReportedUpdate
+from hil.run.reported import ReportedUpdate
 
 SELF_TEST_S = 3.0
 SWAP_S = 60.0
@@ -86,10 +86,10 @@ def test_smpclient_talks_over_its_own_serial_transport(
 
 
 def test_the_bootloader_takes_an_image_that_imgtools_command_line_signed(
-    dut: Device, update: ReportedUpdate, images: ReportedImages, product: Product, tmp_path: Path
+    dut: Device, update: ReportedUpdate, product: Product, tmp_path: Path
 ) -> None:
     (tmp_path / "key.pem").write_bytes(product.key.private_pem())
-    (tmp_path / "payload.bin").write_bytes(images.application)
+    (tmp_path / "payload.bin").write_bytes(product.images().application)
     command = [sys.executable, "-m", "imgtool.main", "sign", "--key", "key.pem", "--version", "1.1.0"]
     command += ["--header-size", hex(dut.file.header_size), "--pad-header", "--align", "4"]
     command += ["--slot-size", hex(dut.file.slot("primary").size), "--security-counter", "1"]

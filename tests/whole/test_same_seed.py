@@ -97,6 +97,7 @@ def assert_equal(first: Ended, second: Ended) -> None:
     assert {Path(name).name for name in left} == {
         "failure.txt",
         "flash.bin",
+        "flash.csv",
         "link.btsnoop",
         "power.csv",
         "serial.log",
