@@ -79,13 +79,14 @@ def test_shapes(
 
 @case(
     "BRO-02",
-    "A supply that sags to any of the chip's power-fail thresholds during the swap costs no image",
+    "A supply that sags to any of the chip's power-fail thresholds, at any stage, costs no image",
     evidence_for=EVIDENCE,
     needs=["central", "supply.ramp"],
 )
+@pytest.mark.parametrize("where", STAGES)
 @pytest.mark.parametrize("volts", POF_VOLTS)
 def test_each_threshold(
-    dut: Device, base_image: SignedImage, next_image: SignedImage, rig: Rig, volts: float
+    dut: Device, base_image: SignedImage, next_image: SignedImage, rig: Rig, volts: float, where: Stage
 ) -> None:
     table = rig.file.supply
     assert table is not None
@@ -102,7 +103,7 @@ def test_each_threshold(
         (1.0, share - margin),
         (0.3, FULL),
     ]
-    update.to("swap", lambda: play(rig, shape))
+    update.to(where, lambda: play(rig, shape))
     update.finish()
 
 
@@ -113,7 +114,7 @@ def test_each_threshold(
     needs=["central", "supply", "faults"],
 )
 @pytest.mark.parametrize("ohms", [20.0, 60.0, 150.0])
-@pytest.mark.parametrize("where", ["upload", "swap"])
+@pytest.mark.parametrize("where", STAGES)
 def test_battery_resistance(
     dut: Device, base_image: SignedImage, next_image: SignedImage, rig: Rig, where: Stage, ohms: float
 ) -> None:
