@@ -84,7 +84,7 @@ class Interrupted:
         `expect` is what must run before the new program does anything; None allows old and new, each of them whole.
         """
         dut, rig = self.dut, self.rig
-        # The program that was cut off is gone, and so is its link, if the fault left it one: a device has one at a time.
+        # The program that was cut off is gone, and so is its link if it still had one: a device has one at a time.
         with contextlib.suppress(SmpError, DeviceError):
             rig.run(self.update.session.drop())
         began = rig.clock()
