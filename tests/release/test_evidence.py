@@ -110,7 +110,7 @@ def test_every_change_of_every_file_is_named(whole: Path, tmp_path: Path, data: 
         path.write_bytes(content[:at] + bytes([content[at] ^ 0x20]) + content[at + 1 :])
     elif kind == "insert":
         at = data.draw(st.integers(0, len(content)))
-        path.write_bytes(content[:at] + b"x" + content[at:])
+        path.write_bytes(content[:at] + data.draw(st.sampled_from([b"x", b" ", b"\n", b"\0"])) + content[at:])
     elif kind == "cut":
         path.write_bytes(content[: data.draw(st.integers(0, len(content) - 1))])
     elif kind == "remove":
@@ -143,7 +143,8 @@ def test_every_change_of_every_file_is_named(whole: Path, tmp_path: Path, data: 
 def test_a_link_is_refused(whole: Path, tmp_path: Path) -> None:
     copy = tmp_path / whole.name
     shutil.copytree(whole, copy)
-    (copy / "run" / "junit.xml").symlink_to("/etc/hostname")
+    (copy / "run" / "rig.json").unlink()
+    (copy / "run" / "rig.json").symlink_to(whole / "run" / "rig.json")
     assert not verify(copy, dsse.load_public(whole.parent / "pub.pem")).verified
 
 
