@@ -69,7 +69,8 @@ class Interrupted:
             if where == "reset":
                 self._in_flight(self._ask_to_reset(), 0.05, fault)
                 return
-            self.rig.console.skip() if self._has_log else None
+            if self._has_log:
+                self.rig.console.skip()
             self.update.reset()
             if self._has_log:
                 self.rig.console.wait_for(_CUES[where], BOOT_TIMEOUT_S)

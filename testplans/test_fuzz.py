@@ -7,6 +7,7 @@ in the case's folder; FUZZ-04 repeats what it is given.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cbor2
@@ -22,6 +23,7 @@ from fuzzing import (
     parsed,
     smp_messages,
 )
+from hypothesis.strategies import SearchStrategy
 
 from hil.case import case, measured, stage
 from hil.rig.device import Device
@@ -55,6 +57,26 @@ AWKWARD = [
 ]
 
 
+Way = Callable[[Judge], Callable[[Sequence[bytes]], None]]
+
+
+def _explored(
+    dut: Device, inputs: SearchStrategy[bytes], way: Way, replay: str, examples: int, folder: Path
+) -> None:
+    with stage("fuzz"):
+        judge = Judge(dut)
+        seed = recorder.current().seed
+        explore(judge, inputs, way(judge), examples=examples, case_seed=seed, folder=folder, replay=replay)
+    measured("examples", examples, "")
+
+
+def _replayed(dut: Device, messages: str, way: Way) -> None:
+    with stage("replay"):
+        judge = Judge(dut)
+        judge.run(parsed(messages), way(judge))
+        judge.at_the_end()
+
+
 @case(
     "FUZZ-01",
     "Malformed SMP messages over the air are answered or ignored, and leave the device as it was",
@@ -64,18 +86,7 @@ AWKWARD = [
 )
 @_examples
 def test_smp(dut: Device, hil_case_folder: Path, examples: int) -> None:
-    with stage("fuzz"):
-        judge = Judge(dut)
-        explore(
-            judge,
-            smp_messages(),
-            over_smp(judge),
-            examples=examples,
-            case_seed=recorder.current().seed,
-            folder=hil_case_folder,
-            replay="FUZZ-04",
-        )
-    measured("examples", examples, "")
+    _explored(dut, smp_messages(), over_smp, "FUZZ-04", examples, hil_case_folder)
 
 
 @case(
@@ -86,18 +97,7 @@ def test_smp(dut: Device, hil_case_folder: Path, examples: int) -> None:
 )
 @_examples
 def test_console(dut: Device, hil_case_folder: Path, examples: int) -> None:
-    with stage("fuzz"):
-        judge = Judge(dut)
-        explore(
-            judge,
-            console_input,
-            over_console(judge),
-            examples=examples,
-            case_seed=recorder.current().seed,
-            folder=hil_case_folder,
-            replay="FUZZ-05",
-        )
-    measured("examples", examples, "")
+    _explored(dut, console_input, over_console, "FUZZ-05", examples, hil_case_folder)
 
 
 @case(
@@ -109,18 +109,7 @@ def test_console(dut: Device, hil_case_folder: Path, examples: int) -> None:
 )
 @_examples
 def test_att(dut: Device, hil_case_folder: Path, examples: int) -> None:
-    with stage("fuzz"):
-        judge = Judge(dut)
-        explore(
-            judge,
-            att_pdus(),
-            over_att(judge),
-            examples=examples,
-            case_seed=recorder.current().seed,
-            folder=hil_case_folder,
-            replay="FUZZ-06",
-        )
-    measured("examples", examples, "")
+    _explored(dut, att_pdus(), over_att, "FUZZ-06", examples, hil_case_folder)
 
 
 @case(
@@ -132,10 +121,7 @@ def test_att(dut: Device, hil_case_folder: Path, examples: int) -> None:
 )
 @pytest.mark.parametrize("messages", [" ".join(AWKWARD)], ids=[pytest.HIDDEN_PARAM])
 def test_replayed_smp(dut: Device, messages: str) -> None:
-    with stage("replay"):
-        judge = Judge(dut)
-        judge.run(parsed(messages), over_smp(judge))
-        judge.at_the_end()
+    _replayed(dut, messages, over_smp)
 
 
 @case(
@@ -146,10 +132,7 @@ def test_replayed_smp(dut: Device, messages: str) -> None:
 )
 @pytest.mark.parametrize("messages", ["06094141 0414 060906090609 00ff0a"], ids=[pytest.HIDDEN_PARAM])
 def test_replayed_console(dut: Device, messages: str) -> None:
-    with stage("replay"):
-        judge = Judge(dut)
-        judge.run(parsed(messages), over_console(judge))
-        judge.at_the_end()
+    _replayed(dut, messages, over_console)
 
 
 @case(
@@ -163,7 +146,4 @@ def test_replayed_console(dut: Device, messages: str) -> None:
     "messages", ["99 02 0200 160000 18ff 0affff 52000041 0c000000000000"], ids=[pytest.HIDDEN_PARAM]
 )
 def test_replayed_att(dut: Device, messages: str) -> None:
-    with stage("replay"):
-        judge = Judge(dut)
-        judge.run(parsed(messages), over_att(judge))
-        judge.at_the_end()
+    _replayed(dut, messages, over_att)

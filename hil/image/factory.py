@@ -91,10 +91,14 @@ class ImageFactory:
         Its `hash` is the one that its TLVs hold, since a device names it by that, or the sound image's if it is too
         broken to hold one.
         """
-        sound = self.make(version, size=size)
-        data = mutate_image(sound.data, mutation)
-        try:
-            named = parse_image(data).hash
-        except InputError:
-            named = sound.hash
-        return replace(sound, data=data, hash=named, name=f"{version} {mutation}")
+        return broken(self.make(version, size=size), mutation)
+
+
+def broken(sound: SignedImage, mutation: str) -> SignedImage:
+    """A sound image, broken as `mutation` says; see ImageFactory.broken."""
+    data = mutate_image(sound.data, mutation)
+    try:
+        named = parse_image(data).hash
+    except InputError:
+        named = sound.hash
+    return replace(sound, data=data, hash=named, name=f"{sound.version} {mutation}")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Protocol
 from uuid import UUID
 
 from hil import hexfile
 from hil.errors import InputError
-from hil.image.factory import ImageFactory
+from hil.image.factory import ImageFactory, broken
 from hil.image.keys import SigningKey, load_key
-from hil.image.mcuboot import ImageVersion, parse_image
-from hil.image.mutate import mutate_image
+from hil.image.mcuboot import ImageVersion
 from hil.image.sign import SignedImage
 from hil.image.variants import Behaviour
 from hil.rig.schema import RigFile
@@ -107,10 +105,4 @@ class _Ready:
         return found
 
     def broken(self, mutation: str, version: str, *, size: int | None = None) -> SignedImage:
-        sound = self.make(version)
-        data = mutate_image(sound.data, mutation)
-        try:
-            named = parse_image(data).hash
-        except InputError:
-            named = sound.hash
-        return replace(sound, data=data, hash=named, name=f"{version} {mutation}")
+        return broken(self.make(version), mutation)
