@@ -1,0 +1,95 @@
+"""A whole rig file: its tables together, and what they let a bench do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, PrivateAttr, model_validator
+
+from hil.rig.schema.base import ShortName, Table
+from hil.rig.schema.central import CentralFile, SpareFile
+from hil.rig.schema.console import ConsoleFile
+from hil.rig.schema.device import DeviceFile
+from hil.rig.schema.initiator import InitiatorFile
+from hil.rig.schema.probe import ProbeFile
+from hil.rig.schema.supply import SupplyFile
+from hil.rig.schema.virtual import VirtualFile
+
+Capability = Literal[
+    "probe",
+    "supply",
+    "supply.ramp",
+    "console",
+    "central",
+    "link.phy",
+    "link.data-length",
+    "link.interval",
+    "btsnoop",
+    "faults",
+    "spare-controller",
+    "initiator",
+]
+
+
+class RigFile(Table):
+    """A whole rig file."""
+
+    schema_version: Literal[1] = Field(alias="schema", description="version of this schema: 1")
+    name: ShortName = Field(description="the rig's name in reports")
+    bench: Literal["virtual", "real"] = Field(description="evidence from a virtual bench is marked as such")
+    description: str = Field(default="", max_length=500, description="one sentence for people")
+    without: list[Capability] = Field(
+        default_factory=list,
+        description="what this bench cannot do although its drivers could; such cases are skipped",
+    )
+    device: DeviceFile = Field(description="the device under test")
+    probe: ProbeFile | None = Field(default=None, description="the debug probe")
+    supply: SupplyFile | None = Field(default=None, description="the power supply")
+    central: CentralFile | None = Field(default=None, description="the Bluetooth LE adapter")
+    spare: SpareFile | None = Field(default=None, description="a second controller, which plays a peripheral")
+    console: ConsoleFile | None = Field(default=None, description="the serial console")
+    initiator: InitiatorFile | None = Field(default=None, description="a program that drives the update")
+    virtual: VirtualFile | None = Field(default=None, description="settings of a virtual bench")
+
+    _folder: Path = PrivateAttr(default_factory=Path)
+
+    def path(self, name: str) -> Path:
+        """A path of the rig file: relative ones are relative to the file itself."""
+        return self._folder / name
+
+    @model_validator(mode="after")
+    def _kinds_agree(self) -> RigFile:
+        if self.bench == "real" and self.virtual is not None:
+            raise ValueError('a rig with bench = "real" has no [virtual] table')
+        if self.device.transport == "serial" and self.console is None:
+            raise ValueError('device.transport = "serial" needs a [console]')
+        if self.central is not None and self.spare is not None:
+            if self.central.transport == self.spare.transport:
+                raise ValueError(
+                    f'central and spare are both at "{self.spare.transport}"; expected two controllers'
+                )
+            if self.central.address == self.spare.address:
+                raise ValueError(f"central and spare both have the address {self.spare.address}")
+        return self
+
+    def capabilities(self) -> frozenset[str]:
+        """What a case may need and this bench has: instruments and what they can do, and `device.` features."""
+        can: set[str] = {f"device.{feature}" for feature in self.device.supports}
+        if self.probe is not None:
+            can.add("probe")
+        if self.supply is not None:
+            can |= {"supply", "supply.ramp"}
+        if self.console is not None:
+            can.add("console")
+        if self.central is not None:
+            can.add("central")
+            if self.central.driver == "bumble":
+                can |= {"link.phy", "link.data-length", "link.interval", "btsnoop"}
+        if self.bench == "virtual":
+            can.add("faults")
+        if self.spare is not None:
+            can.add("spare-controller")
+        if self.initiator is not None:
+            can.add("initiator")
+        return frozenset(can - set(self.without))
