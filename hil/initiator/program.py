@@ -46,7 +46,7 @@ class Initiator:
         self.close()
         path = self._folder / f"{image.name.replace(' ', '-').replace('/', '-')}.bin"
         path.write_bytes(image.data)
-        if self._rig.kind == "virtual":
+        if self._rig.file.bench == "virtual":
             from hil.initiator.realtime import opened
 
             self._open = self._stack.enter_context(opened(self._rig))

@@ -9,6 +9,8 @@ from hil.rig.schema import RigFile
 
 def told(rig: RigFile, today: datetime.date) -> dict[str, str]:
     """Each instrument that gives figures, and how far its figures can be believed."""
+    if rig.bench == "served":
+        return {"bench": "a model of an nRF52840 and its instruments behind `hil serve`, not an instrument"}
     if rig.bench == "virtual":
         revision = rig.virtual.revision if rig.virtual is not None else "Rev2"
         return {"bench": f"a model of an nRF52840 {revision} and its instruments, not an instrument"}

@@ -118,7 +118,11 @@ class Device:
         total = sum(len(data) for _, _, _, data in parts)
         self.power_on()
         with self._probing() as probe:
-            probe.recover() if probe.locked() else probe.erase_chip()
+            if probe.locked():
+                probe.recover()
+            else:
+                probe.reset(halt=True)  # a bootloader that ran has protected its flash until the next reset
+                probe.erase_chip()
             done = 0
             for _, start, _, data in parts:
                 probe.program(data, start)

@@ -62,7 +62,7 @@ class Rig:
     @property
     def kind(self) -> str:
         """Bench kind: virtual or real."""
-        return self.file.bench
+        return self.file.kind
 
     @property
     def capabilities(self) -> frozenset[str]:
@@ -354,7 +354,7 @@ def open_rig(file: RigFile) -> Iterator[Rig]:
 
 
 def _bench_for(file: RigFile) -> Bench:
-    if file.bench == "real":
+    if file.bench != "virtual":
         from hil.rig.real import RealBench
 
         return RealBench()

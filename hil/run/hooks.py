@@ -149,7 +149,7 @@ class CaseHooks:
             ("case", noted.instance),
             ("sentence", info.sentence),
             ("rig", self._rig.name),
-            ("bench", self._rig.bench),
+            ("bench", self._rig.kind),
             ("seed", noted.seed),
         ]
         return properties + [("evidence_for", requirement) for requirement in info.evidence_for]
@@ -170,7 +170,7 @@ class CaseHooks:
             "outcome": outcome,
             "reason": reason,
             "rig": self._rig.name,
-            "bench": self._rig.bench,
+            "bench": self._rig.kind,
             "calibration": calibration.told(self._rig, datetime.now(UTC).date()),
             "seed": noted.seed,
             "seconds": round(noted.notes.pop("seconds", 0.0), 6),

@@ -43,9 +43,9 @@ def _run(asked: Asked) -> tuple[int, Path | None]:
         asked = former.asked
     rig = files.load(asked.rig)
     plan = plans.load(asked.plan)
-    workers = asked.workers or plan.workers
+    workers = asked.workers or (plan.workers if rig.bench == "virtual" else 1)
     if workers > 1 and rig.bench != "virtual":
-        raise InputError(f"rig {rig.name}: a real bench runs one case at a time; give --workers 1")
+        raise InputError(f"rig {rig.name}: a {rig.bench} bench runs one case at a time; give --workers 1")
     modules = folder_of(asked.plan)
     cases = collect(modules, plan, asked)
     defective = controls.chosen(rig, cases) if asked.controls else {}

@@ -82,7 +82,7 @@ class RunWriter:
             "state": "running",
             "plan": plan.name if plan is not None else None,
             "rig": rig.name,
-            "bench": rig.bench,
+            "bench": rig.kind,
             "device": rig.device.name,
             "seed": settings.seed,
             "settings": {

@@ -71,7 +71,7 @@ def serve(options: Options) -> None:
     rig = files.load(options.rig)
     if rig.bench != "virtual":
         raise InputError(
-            f"rig {rig.name}: is a real bench; hil serve holds virtual ones open, a real one is there already"
+            f"rig {rig.name}: is a {rig.bench} bench; hil serve holds virtual ones open, others are there already"
         )
     if options.btsnoop is not None and not options.controller:
         raise InputError(

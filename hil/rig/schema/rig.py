@@ -37,7 +37,10 @@ class RigFile(Table):
 
     schema_version: Literal[1] = Field(alias="schema", description="version of this schema: 1")
     name: ShortName = Field(description="the rig's name in reports")
-    bench: Literal["virtual", "real"] = Field(description="evidence from a virtual bench is marked as such")
+    bench: Literal["virtual", "served", "real"] = Field(
+        description="virtual: a bench inside this program; served: one that `hil serve` holds open, reached as a real "
+        "one is; real: hardware. Evidence from the first two is marked as virtual"
+    )
     description: str = Field(default="", max_length=500, description="one sentence for people")
     without: list[Capability] = Field(
         default_factory=list,
@@ -60,8 +63,8 @@ class RigFile(Table):
 
     @model_validator(mode="after")
     def _kinds_agree(self) -> RigFile:
-        if self.bench == "real" and self.virtual is not None:
-            raise ValueError('a rig with bench = "real" has no [virtual] table')
+        if self.bench != "virtual" and self.virtual is not None:
+            raise ValueError(f'a rig with bench = "{self.bench}" has no [virtual] table')
         if self.device.transport == "serial" and self.console is None:
             raise ValueError('device.transport = "serial" needs a [console]')
         if self.central is not None and self.spare is not None:
@@ -72,6 +75,11 @@ class RigFile(Table):
             if self.central.address == self.spare.address:
                 raise ValueError(f"central and spare both have the address {self.spare.address}")
         return self
+
+    @property
+    def kind(self) -> Literal["virtual", "real"]:
+        """What evidence from this bench is marked as: only hardware gives evidence about hardware."""
+        return "real" if self.bench == "real" else "virtual"
 
     def capabilities(self) -> frozenset[str]:
         """What a case may need and this bench has: instruments and what they can do, and `device.` features."""

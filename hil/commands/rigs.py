@@ -1,0 +1,87 @@
+"""`hil rigs`: what benches there are, what they consist of, and whether they are in order."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from hil.errors import BenchError
+
+rigs_app = typer.Typer(
+    help="Rig files: what a bench consists of.", no_args_is_help=True, rich_markup_mode=None
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add `hil rigs` to the command line."""
+    app.add_typer(rigs_app, name="rigs")
+
+
+@rigs_app.command("list")
+def rigs_list() -> None:
+    """List the rig files that can be given by name."""
+    from hil.rig import files
+
+    for name in files.names():
+        rig = files.load(name)
+        typer.echo(f"{rig.name:20} {rig.bench:8} {rig.description}")
+
+
+@rigs_app.command("show")
+def rigs_show(
+    rig: Annotated[str, typer.Argument(metavar="NAME|FILE")] = "virtual",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show a rig file as it is understood, with every default."""
+    from hil.rig import files
+
+    opened = files.load(rig)
+    if as_json:
+        typer.echo(opened.model_dump_json(indent=2, by_alias=True))
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"[bold]{escape(opened.name)}[/] ({opened.bench} bench)  {escape(opened.description)}")
+    console.print(f"can: {', '.join(sorted(opened.capabilities()))}")
+    slots = Table("image", "role", "start", "size")
+    for slot in opened.device.slots:
+        slots.add_row(str(slot.image), slot.role, f"0x{slot.start:05x}", f"0x{slot.size:05x}")
+    console.print(slots)
+    console.print_json(opened.model_dump_json(by_alias=True, exclude_none=True))
+
+
+@rigs_app.command("keys")
+def rigs_keys() -> None:
+    """Describe every key of a rig file, as Markdown."""
+    from hil.rig import reference
+
+    typer.echo(reference.markdown(), nl=False)
+
+
+@rigs_app.command("check", short_help="Ask each instrument who it is.")
+def rigs_check(
+    rig: Annotated[str, typer.Argument(metavar="NAME|FILE")] = "virtual",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Ask each instrument who it is, and say what is wrong. Leaves the supply off."""
+    from hil.rig import check, files
+
+    found = check.check(files.load(rig))
+    if as_json:
+        typer.echo(json.dumps([vars(each) for each in found], indent=2))
+    else:
+        table = Table("instrument", "", "says", "took", show_lines=False)
+        for each in found:
+            table.add_row(
+                each.instrument,
+                "ok" if each.ok else "FAILED",
+                escape(each.text),
+                f"{each.wall_seconds:.2f} s",
+            )
+        Console(highlight=False).print(table)
+    if not all(each.ok for each in found):
+        raise typer.Exit(BenchError.exit_code)
