@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from hil import bundled, tomlfile
 from hil.errors import InputError
@@ -38,27 +41,62 @@ def names(folder: Path | None = None) -> list[str]:
     return sorted(path.stem for path in (folder or bundled.rigs()).glob("*.toml"))
 
 
-def load(name_or_path: str = DEFAULT) -> RigFile:
-    """Read and check a rig file. Raises InputError with one line for each mistake."""
+def load(name_or_path: str = DEFAULT, *, check_paths: bool = True) -> RigFile:
+    """Read and check a rig file, with what it includes and with environment variables filled in.
+
+    `check_paths` says that the images it names must be there, as they must be for a run. Raises InputError with one
+    line for each mistake.
+    """
     path = find(name_or_path)
-    rig = tomlfile.load(path, RigFile)
+    document = tomlfile.compose(path, shelf=bundled.rigs())
+    _make_paths_relative(document)
+    rig = tomlfile.validate(document, RigFile)
     rig._folder = path.resolve().parent
-    _check_paths(rig, path)
+    rig._written = {place: filled.written for place, filled in document.filled.items()}
+    if check_paths:
+        _check_paths(rig, document)
     return rig
 
 
-def _check_paths(rig: RigFile, where: Path) -> None:
-    images, install = rig.device.images, rig.device.install
-    named = [("device.install.files", name) for name in install.files] if install is not None else []
-    if images is not None:
-        named += [("device.images.files", name) for name in images.files]
-        named += [
-            (f"device.images.{key}", name)
-            for key, name in (("payload", images.payload), ("key", images.key))
-            if name is not None
-        ]
-    for key, name in named:
-        if not rig.path(name).is_file():
-            raise InputError(f'{where}: {key}: "{name}": no such file; paths are relative to the rig file')
-    if rig.device.firmware == "bundled" and (images is not None or install is not None):
-        raise InputError(f'{where}: device.images and device.install are for firmware = "none"')
+def _named_files(data: Any) -> Iterator[tuple[tomlfile.Place, str]]:
+    """Each path to a file of the user's that a rig file holds. What is no path is left to the schema."""
+    device = data.get("device") if isinstance(data, dict) else None
+    if not isinstance(device, dict):
+        return
+    for table, keys in (("images", ("payload", "key", "files")), ("install", ("files",))):
+        held = device.get(table)
+        for key in keys:
+            value = held.get(key) if isinstance(held, dict) else None
+            if isinstance(value, str):
+                yield ("device", table, key), value
+            for index, name in enumerate(value if isinstance(value, list) else []):
+                if isinstance(name, str):
+                    yield ("device", table, key, index), name
+
+
+def _make_paths_relative(document: tomlfile.Document) -> None:
+    """A path in an included file is relative to that file; the rig has one folder, so it is told from there."""
+    for place, name in list(_named_files(document.data)):
+        layer = document.layer_of(place)
+        if layer is None or layer.path.parent == document.path.parent:
+            continue
+        try:
+            name = os.path.relpath(layer.path.parent / name, document.path.parent)
+        except ValueError:  # on another drive
+            name = str(layer.path.parent.resolve() / name)
+        holder: Any = document.data
+        for part in place[:-1]:
+            holder = holder[part]
+        holder[place[-1]] = name
+
+
+def _check_paths(rig: RigFile, document: tomlfile.Document) -> None:
+    for place, name in _named_files(document.data):
+        path = rig.path(name)
+        if not path.is_file():
+            told = document.filled[place].written if place in document.filled else name
+            raise tomlfile.mistake(
+                document,
+                place,
+                f'"{told}": no such file; paths are relative to the file that they are written in',
+            )

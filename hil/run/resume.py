@@ -32,7 +32,7 @@ class Former:
         results would then be of two kinds.
         """
         parts = {
-            "the rig file": (_json(self.folder / "rig.json"), json.loads(rig.model_dump_json(by_alias=True))),
+            "the rig file": (_json(self.folder / "rig.json"), rig.record()),
             "the plan": (self.run.get("plan_file"), json.loads(plan.model_dump_json(by_alias=True))),
             "the source of the cases": (self.run.get("modules"), modules),
             "the firmware": (self.run.get("firmware"), digests),

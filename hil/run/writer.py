@@ -124,7 +124,7 @@ class RunWriter:
             self._record |= {key: former[key] for key in ("started", "sessions") if key in former}
             self.results = read_results(self.folder.path)
         else:
-            self.folder.write_text("rig.json", self._rig.model_dump_json(indent=2, by_alias=True) + "\n")
+            self.folder.write_text("rig.json", json.dumps(self._rig.record(), indent=2) + "\n")
         session: Row = {"started": _told(self._began_at), "ended": None, "wall_seconds": None}
         self._record["sessions"] = [*self._record["sessions"], session]
         self._record["firmware"] = firmware

@@ -67,7 +67,7 @@ def test_a_device_is_judged_by_its_own_policy_and_its_distance_from_the_brief_is
     ("old", "new", "told"),
     [
         ('payload = "app.bin"', 'payload = "none.bin"', 'device.images.payload: "none.bin": no such file'),
-        ('files = ["boot.hex"', 'files = ["none.hex"', 'device.install.files: "none.hex": no such file'),
+        ('files = ["boot.hex"', 'files = ["none.hex"', 'device.install.files[0]: "none.hex": no such file'),
         ('key = "key.pem"\n', "", "payload and key go together"),
         ('firmware = "none"', 'firmware = "bundled"', 'are for firmware = "none"'),
         ("[probe]", '[initiator]\ncommand = ["x", "{port}"]\n[probe]', "{port}"),

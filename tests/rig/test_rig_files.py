@@ -44,13 +44,21 @@ def test_every_bundled_rig_is_valid() -> None:
         ('target = "nrf52840"', "target = 1", "probe.target: expected a text, got 1"),
         ('driver = "pyocd"\n', "", "probe.driver: this key is required and is missing"),
         ('driver = "pyocd"', 'driver = "jlink"', "probe.driver: expected one of 'pyocd', got \"jlink\""),
-        ("size = 0x74000", "size = 0x75000", "settings and slots[1] overlap"),
+        (
+            "size = 0x74000",
+            "size = 0x75000",
+            "device.slots[1].start: settings (0xf9000 to 0xfb000) and slots[1] (0x85000 to 0xfa000) overlap",
+        ),
         (
             "size = 0x74000",
             "size = 0x73001",
-            "slots[1]: expected start and size in whole pages of 4096 bytes",
+            "device.slots[1].size: expected whole pages of 0x1000 bytes, got 0x73001",
         ),
-        ("size = 0x74000", "size = 0x174000", "slots[1]: ends at 0x1f9000, past the flash of 0x100000 bytes"),
+        (
+            "size = 0x74000",
+            "size = 0x174000",
+            "device.slots[1].size: ends at 0x1f9000, past the flash of 0x100000 bytes",
+        ),
         ('role = "primary"', 'role = "secondary"', "image 0 has more than one secondary slot"),
         (
             "nominal_volts = 3.0",
@@ -143,3 +151,59 @@ def test_a_rig_without_a_second_controller_lacks_the_capability(tmp_path: Path) 
     path.write_text(VIRTUAL[:start] + VIRTUAL[VIRTUAL.index("[console]") :], encoding="utf-8")
     assert "spare-controller" in files.load("virtual").capabilities()
     assert "spare-controller" not in files.load(str(path)).capabilities()
+
+
+def foreign_rig(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A rig file of a product whose files are named in an included one, in another folder."""
+    (folder / "product").mkdir()
+    (folder / "benches").mkdir()
+    for name in ("boot.hex", "one.bin", "two.bin"):
+        (folder / "product" / name).write_bytes(b"")
+    (folder / "product" / "product.toml").write_text(
+        '[device]\nfirmware = "none"\ninstall = { files = ["boot.hex"] }\n'
+        'images = { files = ["one.bin", "${HIL_SECOND}"] }\n'
+    )
+    path = folder / "benches" / "desk.toml"
+    text = VIRTUAL.replace('firmware = "bundled"\n', "")
+    path.write_text(
+        'include = ["../product/product.toml"]\n'
+        + text
+        + '\n[initiator]\ncommand = ["./update.sh", "${HIL_TOKEN}", "{image}"]\n'
+    )
+    monkeypatch.setenv("HIL_SECOND", "two.bin")
+    monkeypatch.setenv("HIL_TOKEN", "hunter2hunter2")
+    return path
+
+
+def test_a_path_is_relative_to_the_file_that_it_is_written_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = foreign_rig(tmp_path, monkeypatch)
+    rig = files.load(str(path))
+    assert rig.device.install is not None and rig.device.images is not None
+    assert rig.device.install.files == ["../product/boot.hex"]
+    assert [rig.path(name).is_file() for name in rig.device.images.files] == [True, True]
+
+
+def test_a_file_that_is_not_there_is_told_where_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = foreign_rig(tmp_path, monkeypatch)
+    (tmp_path / "product" / "two.bin").unlink()
+    with pytest.raises(
+        InputError, match=r'product\.toml:4: device\.images\.files\[1\]: "\$\{HIL_SECOND\}": no such'
+    ):
+        files.load(str(path))
+    assert files.load(str(path), check_paths=False).name == "virtual"  # to look at it, nothing need be there
+
+
+def test_the_record_of_a_run_keeps_values_but_no_secret_of_a_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = files.load(str(foreign_rig(tmp_path, monkeypatch)))
+    assert rig.initiator is not None and rig.initiator.command[1] == "hunter2hunter2"
+    record = rig.record()
+    assert record["initiator"]["command"] == ["./update.sh", "${HIL_TOKEN}", "{image}"]
+    assert record["device"]["images"]["files"] == ["../product/one.bin", "../product/two.bin"]
+    assert record["schema"] == 1
+    assert "hunter2" not in str(record)

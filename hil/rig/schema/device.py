@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from hil.rig.schema.base import BleAddress, Offset, Percent, Size, Table, Text, Uuid
+from hil.tomlfile import Mistake
 
 Feature = Literal[
     "behaviours",
@@ -25,6 +26,12 @@ Feature = Literal[
     "dependencies",
     "encrypted-images",
 ]
+
+
+def _key(region: str) -> tuple[str | int, ...]:
+    """The key of a region by its name: `slots[1]` is entry 1 of the list `slots`."""
+    name, _, index = region.rstrip("]").partition("[")
+    return (name, int(index)) if index else (name,)
 
 
 class Region(Table):
@@ -59,8 +66,9 @@ class Battery(Table):
     @model_validator(mode="after")
     def _ordered(self) -> Battery:
         if self.empty_volts >= self.full_volts:
-            raise ValueError(
-                f"expected empty_volts below full_volts, got {self.empty_volts:g} and {self.full_volts:g}"
+            raise Mistake(
+                f"expected empty_volts below full_volts, got {self.empty_volts:g} and {self.full_volts:g}",
+                "empty_volts",
             )
         return self
 
@@ -196,21 +204,34 @@ class DeviceFile(Table):
     def _map_fits(self) -> DeviceFile:
         regions = self.regions()
         for name, region in regions:
-            if region.start % self.flash_page or region.size % self.flash_page:
-                raise ValueError(f"{name}: expected start and size in whole pages of {self.flash_page} bytes")
+            for edge, value in (("start", region.start), ("size", region.size)):
+                if value % self.flash_page:
+                    raise Mistake(
+                        f"expected whole pages of 0x{self.flash_page:x} bytes, got 0x{value:x}",
+                        *_key(name),
+                        edge,
+                    )
             if region.end > self.flash_size:
-                raise ValueError(
-                    f"{name}: ends at 0x{region.end:x}, past the flash of 0x{self.flash_size:x} bytes"
+                raise Mistake(
+                    f"ends at 0x{region.end:x}, past the flash of 0x{self.flash_size:x} bytes",
+                    *_key(name),
+                    "size",
                 )
         for (name, region), (other, after) in itertools.combinations(regions, 2):
             if region.start < after.end and after.start < region.end:
-                raise ValueError(f"{name} and {other} overlap")
+                raise Mistake(
+                    f"{name} (0x{region.start:x} to 0x{region.end:x}) and "
+                    f"{other} (0x{after.start:x} to 0x{after.end:x}) overlap",
+                    *_key(other),
+                    "start",
+                )
         roles = [(slot.image, slot.role) for slot in self.slots]
-        for image, role in roles:
-            if roles.count((image, role)) > 1:
-                raise ValueError(f"slots: image {image} has more than one {role} slot")
+        for index, (image, role) in enumerate(roles):
+            if (image, role) in roles[:index]:
+                raise Mistake(f"image {image} has more than one {role} slot", "slots", index)
+        for index, (image, role) in enumerate(roles):
             if (image, "primary") not in roles and role != "scratch":
-                raise ValueError(f"slots: image {image} has no primary slot")
+                raise Mistake(f"image {image} has no primary slot", "slots", index)
         return self
 
     def regions(self) -> list[tuple[str, Region]]:

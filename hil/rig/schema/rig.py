@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, PrivateAttr, model_validator
 
-from hil.rig.schema.base import ShortName, Table
+from hil.rig.schema.base import ShortName, Table, Text
 from hil.rig.schema.central import CentralFile, SpareFile
 from hil.rig.schema.console import ConsoleFile
 from hil.rig.schema.device import DeviceFile
@@ -15,6 +15,7 @@ from hil.rig.schema.initiator import InitiatorFile
 from hil.rig.schema.probe import ProbeFile
 from hil.rig.schema.supply import SupplyFile
 from hil.rig.schema.virtual import VirtualFile
+from hil.tomlfile import Mistake
 
 Capability = Literal[
     "probe",
@@ -35,6 +36,11 @@ Capability = Literal[
 class RigFile(Table):
     """A whole rig file."""
 
+    include: list[Text] = Field(
+        default_factory=list,
+        max_length=31,
+        description="files that this one builds on; paths relative to it, hil:common/... for those that come with hil",
+    )
     schema_version: Literal[1] = Field(alias="schema", description="version of this schema: 1")
     name: ShortName = Field(description="the rig's name in reports")
     bench: Literal["virtual", "served", "real"] = Field(
@@ -56,24 +62,47 @@ class RigFile(Table):
     virtual: VirtualFile | None = Field(default=None, description="settings of a virtual bench")
 
     _folder: Path = PrivateAttr(default_factory=Path)
+    _written: dict[tuple[str | int, ...], str] = PrivateAttr(default_factory=dict)
 
     def path(self, name: str) -> Path:
         """A path of the rig file: relative ones are relative to the file itself."""
         return self._folder / name
 
+    def record(self) -> dict[str, Any]:
+        """The rig as records of runs keep it: each value as it was for this run, from wherever it came.
+
+        Only words of [initiator] that environment variables were filled into are as they are written: a program may be
+        handed a secret.
+        """
+        data: dict[str, Any] = self.model_dump(mode="json", by_alias=True)
+        for place, written in self._written.items():
+            if place[:2] == ("initiator", "command") and isinstance(place[2], int):
+                data["initiator"]["command"][place[2]] = written
+        return data
+
     @model_validator(mode="after")
     def _kinds_agree(self) -> RigFile:
+        device = self.device
+        if device.firmware == "bundled" and (device.images is not None or device.install is not None):
+            raise Mistake(
+                'device.images and device.install are for firmware = "none"',
+                *("device", "images" if device.images is not None else "install"),
+            )
         if self.bench != "virtual" and self.virtual is not None:
-            raise ValueError(f'a rig with bench = "{self.bench}" has no [virtual] table')
+            raise Mistake(f'a rig with bench = "{self.bench}" has no [virtual] table', "virtual")
         if self.device.transport == "serial" and self.console is None:
-            raise ValueError('device.transport = "serial" needs a [console]')
+            raise Mistake('device.transport = "serial" needs a [console]', "device", "transport")
         if self.central is not None and self.spare is not None:
             if self.central.transport == self.spare.transport:
-                raise ValueError(
-                    f'central and spare are both at "{self.spare.transport}"; expected two controllers'
+                raise Mistake(
+                    f'central and spare are both at "{self.spare.transport}"; expected two controllers',
+                    "spare",
+                    "transport",
                 )
             if self.central.address == self.spare.address:
-                raise ValueError(f"central and spare both have the address {self.spare.address}")
+                raise Mistake(
+                    f"central and spare both have the address {self.spare.address}", "spare", "address"
+                )
         return self
 
     @property

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from hil.rig.schema.base import Table, Text
+from hil.tomlfile import Mistake
 
 
 class Calibration(Table):
@@ -45,9 +46,12 @@ class SupplyFile(Table):
     @model_validator(mode="after")
     def _within(self) -> SupplyFile:
         if self.nominal_volts > self.max_volts:
-            raise ValueError(
-                f"expected nominal_volts of at most max_volts ({self.max_volts:g}), got {self.nominal_volts:g}"
+            raise Mistake(
+                f"expected nominal_volts of at most max_volts ({self.max_volts:g}), got {self.nominal_volts:g}",
+                "nominal_volts",
             )
         if self.baud is not None and not self.resource.upper().startswith("ASRL"):
-            raise ValueError(f'baud is for serial resources (ASRL...), and the resource is "{self.resource}"')
+            raise Mistake(
+                f'baud is for serial resources (ASRL...), and the resource is "{self.resource}"', "baud"
+            )
         return self
