@@ -54,6 +54,14 @@ def rigs_show(
     console.print_json(opened.model_dump_json(by_alias=True, exclude_none=True))
 
 
+@rigs_app.command("schema")
+def rigs_schema() -> None:
+    """Print the JSON schema of rig files, for editors."""
+    from hil.rig import editor_schema
+
+    typer.echo(editor_schema.text(), nl=False)
+
+
 @rigs_app.command("keys")
 def rigs_keys() -> None:
     """Describe every key of a rig file, as Markdown."""

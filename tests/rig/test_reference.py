@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hil import bundled
-from hil.rig import reference
+from hil.rig import editor_schema, reference
 from hil.rig.schema import RigFile
 
 
@@ -11,6 +11,11 @@ def test_the_readme_of_the_rigs_is_in_step_with_the_schema() -> None:
     text = (bundled.rigs() / "README.md").read_text(encoding="utf-8")
     marker = "<!-- From here on: the output of `hil rigs keys`. -->\n\n"
     assert text.split(marker)[1] == reference.markdown(), "run `hil rigs keys` and put its output there"
+
+
+def test_the_json_schema_for_editors_is_in_step_with_the_models() -> None:
+    kept = (bundled.rigs() / "rig.schema.json").read_text(encoding="utf-8")
+    assert kept == editor_schema.text(), "run `hil rigs schema > rigs/rig.schema.json`"
 
 
 def test_every_key_has_a_value_and_a_description() -> None:
