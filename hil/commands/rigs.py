@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from hil.errors import BenchError
+from hil.errors import BenchError, InputError
 
 rigs_app = typer.Typer(
     help="Rig files: what a bench consists of.", no_args_is_help=True, rich_markup_mode=None
@@ -27,9 +27,18 @@ def rigs_list() -> None:
     """List the rig files that can be given by name."""
     from hil.rig import files
 
+    wrong = []
     for name in files.names():
-        rig = files.load(name)
-        typer.echo(f"{rig.name:20} {rig.bench:8} {rig.description}")
+        try:
+            rig = files.load(name, check_paths=False)
+        except InputError as error:
+            # One file with a mistake must not hide the others.
+            wrong.append(str(error))
+            continue
+        kind = "example, needs hardware" if rig.bench == "real" else "needs no hardware"
+        typer.echo(f"{name:20} {kind:24} {rig.description}")
+    if wrong:
+        raise InputError("\n".join(wrong))
 
 
 @rigs_app.command("show")
@@ -40,9 +49,9 @@ def rigs_show(
     """Show a rig file as it is understood, with every default."""
     from hil.rig import files
 
-    opened = files.load(rig)
+    opened = files.load(rig, check_paths=False)
     if as_json:
-        typer.echo(opened.model_dump_json(indent=2, by_alias=True))
+        typer.echo(json.dumps(opened.record(), indent=2))
         return
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"[bold]{escape(opened.name)}[/] ({opened.bench} bench)  {escape(opened.description)}")
@@ -51,7 +60,14 @@ def rigs_show(
     for slot in opened.device.slots:
         slots.add_row(str(slot.image), slot.role, f"0x{slot.start:05x}", f"0x{slot.size:05x}")
     console.print(slots)
-    console.print_json(opened.model_dump_json(by_alias=True, exclude_none=True))
+    console.print_json(json.dumps(_without_nothing(opened.record())))
+
+
+def _without_nothing(value: Any) -> Any:
+    """JSON without the keys that say nothing."""
+    if isinstance(value, dict):
+        return {key: _without_nothing(inner) for key, inner in value.items() if inner is not None}
+    return [_without_nothing(inner) for inner in value] if isinstance(value, list) else value
 
 
 @rigs_app.command("schema")
