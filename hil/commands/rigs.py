@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from hil.commands import rigs_new
 from hil.errors import BenchError, InputError
 
 rigs_app = typer.Typer(
@@ -19,6 +20,7 @@ rigs_app = typer.Typer(
 
 def register(app: typer.Typer) -> None:
     """Add `hil rigs` to the command line."""
+    rigs_new.register(rigs_app)
     app.add_typer(rigs_app, name="rigs")
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from hil.errors import InputError
 from hil.tomlfile import compose, validate
@@ -30,6 +30,13 @@ ENVIRONMENT = {
 }
 
 
+def no_upper(text: str) -> str:
+    """A validator that quotes what it refuses."""
+    if text != text.lower():
+        raise ValueError(f'expected lower case, got "{text}"')
+    return text
+
+
 class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
     text: str = Field(default="", max_length=20)
@@ -40,6 +47,7 @@ class Part(BaseModel):
     choice: Literal["a", "b"] = "a"
     number: Literal[16, 17] = 16
     texts: list[str] = []
+    lower: Annotated[str, AfterValidator(no_upper)] = ""
 
 
 class File(BaseModel):
@@ -126,7 +134,14 @@ def test_a_mistake_names_line_and_key(tmp_path: Path, text: str, expected: str) 
 
 
 @pytest.mark.parametrize(
-    "text", ['text = "${TOKEN}${TOKEN}"', 'baud = "${TOKEN}"', 'choice = "${TOKEN}"', 'nme = "${TOKEN}"']
+    "text",
+    [
+        'text = "${TOKEN}${TOKEN}"',
+        'baud = "${TOKEN}"',
+        'choice = "${TOKEN}"',
+        'nme = "${TOKEN}"',
+        'lower = "A${TOKEN}"',
+    ],
 )
 def test_an_error_shows_no_value_of_a_variable(tmp_path: Path, text: str) -> None:
     assert "hunter" not in error_of(tmp_path, text)
