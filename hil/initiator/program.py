@@ -64,7 +64,8 @@ class Initiator:
         words = [word.format(**values) for word in self._table.command]
         kept = {name: os.environ[name] for name in self._table.environment if name in os.environ}
         log = self._stack.enter_context((self._folder / LOG).open("ab"))
-        log.write(f"$ {' '.join(words)}\n".encode())
+        told = [file.written(index, word) for index, word in enumerate(words)]
+        log.write(f"$ {' '.join(told)}\n".encode())
         log.flush()
         try:
             self._process = subprocess.Popen(
@@ -78,7 +79,7 @@ class Initiator:
             )
         except OSError as error:
             self.close()
-            raise BenchError(f"initiator: {words[0]}: cannot be started: {error.strerror}") from None
+            raise BenchError(f"initiator: {told[0]}: cannot be started: {error.strerror}") from None
         self._began = time.monotonic()
 
     @property

@@ -36,11 +36,19 @@ def test_a_program_updates_the_device_is_killed_and_is_refused(tmp_path: Path) -
     assert "updater.py" in log
 
 
-def test_a_program_that_reports_success_and_did_nothing_is_found_out(tmp_path: Path) -> None:
-    ended = _run(tmp_path, [sys.executable, "-c", "pass"], "INI-01", "INI-04")
+def test_a_program_that_reports_success_and_did_nothing_is_found_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HIL_TEST_TOKEN", "hunter2hunter2")
+    program = "import sys; sys.exit(0 if len(sys.argv[1]) == 14 else 7)"
+    ended = _run(tmp_path, [sys.executable, "-c", program, "${HIL_TEST_TOKEN}"], "INI-01", "INI-04")
     assert ended.results["INI-01"]["outcome"] == "failed"
     assert "the device does not run the new image" in ended.results["INI-01"]["reason"]
     assert ended.results["INI-04"]["outcome"] == "failed"
+    # It got the token from the environment, and no file of the run has it.
+    files = [path for path in ended.folder.rglob("*") if path.is_file()]
+    assert any(b"${HIL_TEST_TOKEN}" in path.read_bytes() for path in files if path.name == "initiator.log")
+    assert not any(b"hunter2" in path.read_bytes() for path in files)
 
 
 @pytest.mark.parametrize(

@@ -75,10 +75,14 @@ class RigFile(Table):
         handed a secret.
         """
         data: dict[str, Any] = self.model_dump(mode="json", by_alias=True)
-        for place, written in self._written.items():
-            if place[:2] == ("initiator", "command") and isinstance(place[2], int):
-                data["initiator"]["command"][place[2]] = written
+        if self.initiator is not None:
+            command = self.initiator.command
+            data["initiator"]["command"] = [self.written(index, word) for index, word in enumerate(command)]
         return data
+
+    def written(self, index: int, word: str) -> str:
+        """Word `index` of [initiator] command for people: as the file has it where a variable was filled in."""
+        return self._written.get(("initiator", "command", index), word)
 
     @model_validator(mode="after")
     def _kinds_agree(self) -> RigFile:
