@@ -14,6 +14,7 @@ from hil.ble.bumble_host import QuietDevice, QuietHost
 from hil.ble.client import BumbleClient
 from hil.ble.scanner import BumbleScanner
 from hil.errors import BenchError
+from hil.wire import DIRECT, Wires
 
 DEFAULT_ADDRESS = "C4:11:22:33:44:55"
 """A static random address (its two top bits are 1; Core 5.4, Vol 6, Part B, 1.3.2.1)."""
@@ -47,28 +48,30 @@ class Radio:
 
     @classmethod
     async def open(
-        cls, transport: Transport | str, address: str = DEFAULT_ADDRESS, name: str = "hil central"
+        cls,
+        transport: Transport | str,
+        address: str = DEFAULT_ADDRESS,
+        name: str = "hil central",
+        *,
+        wire: str = "central",
+        wires: Wires = DIRECT,
     ) -> Radio:
         """Open and reset a controller: a transport, or Bumble's name of one ("usb:0", "serial:/dev/ttyACM0,1000000").
 
         Raises BenchError when it cannot be opened or does not answer the reset.
         """
         label = transport if isinstance(transport, str) else "controller"
-        if isinstance(transport, str):
-            try:
-                transport = await open_transport(transport)
-            except Exception as error:  # pyusb, libusb, pyserial, sockets: each has its own
-                raise BenchError(f"BLE adapter {label}: cannot be opened: {error}") from error
-        radio = cls(transport, address, name)
+        opened: Transport = await wires.hci(wire, lambda: _open(transport))
+        radio = cls(opened, address, name)
         try:
             await asyncio.wait_for(radio.device.power_on(), POWER_ON_TIMEOUT_S)
         except TimeoutError:
-            await transport.close()
+            await opened.close()
             raise BenchError(
                 f"BLE adapter {label}: no answer to HCI Reset; is it a HCI controller?"
             ) from None
         except core.BaseBumbleError as error:
-            await transport.close()
+            await opened.close()
             raise BenchError(f"BLE adapter {label}: {error}") from error
         return radio
 
@@ -110,6 +113,15 @@ class Radio:
             except hci.HCI_Error:
                 continue  # it went by itself
         await self.device.power_off()
+
+
+async def _open(transport: Transport | str) -> Transport:
+    if not isinstance(transport, str):
+        return transport
+    try:
+        return await open_transport(transport)
+    except Exception as error:  # pyusb, libusb, pyserial, sockets: each has its own
+        raise BenchError(f"BLE adapter {transport}: cannot be opened: {error}") from error
 
 
 class _Tap:

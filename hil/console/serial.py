@@ -20,6 +20,7 @@ import serial
 
 from hil.console.splitter import Frame, Splitter, Text
 from hil.errors import BenchError, DeviceError, InputError
+from hil.wire import DIRECT, Wires
 
 CAPACITY_LINES = 20_000
 """Lines kept in memory; the oldest go first. The log file keeps them all."""
@@ -43,7 +44,12 @@ class ConsoleLine:
 
 
 def open_console(
-    port: str, baud: int = 115_200, *, log: Path | None = None, name: str = "console"
+    port: str,
+    baud: int = 115_200,
+    *,
+    log: Path | None = None,
+    name: str = "console",
+    wires: Wires = DIRECT,
 ) -> SerialConsole:
     """Open a serial port or pyserial URL, 8N1 without flow control.
 
@@ -51,7 +57,10 @@ def open_console(
     for a port name or rate that makes no sense.
     """
     try:
-        opened = serial.serial_for_url(port, baudrate=baud, timeout=0, write_timeout=5.0, exclusive=None)
+        opened = wires.serial(
+            name,
+            lambda: serial.serial_for_url(port, baudrate=baud, timeout=0, write_timeout=5.0, exclusive=None),
+        )
     except (ValueError, TypeError) as error:
         raise InputError(f"{name}: {port!r} at {baud} bit/s: {error}") from None
     except (serial.SerialException, OSError) as error:

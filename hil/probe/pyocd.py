@@ -19,6 +19,7 @@ from pyocd.probe.aggregator import DebugProbeAggregator
 from hil.errors import BenchError, InputError
 from hil.hexfile import read_image
 from hil.probe.base import Progress
+from hil.wire import DIRECT, Wires
 
 MAX_LENGTH = 16 << 20
 """Bytes of one read or write, above any device's memory."""
@@ -51,11 +52,13 @@ class PyocdProbe:
         unique_id: str | None = None,
         frequency: int = 4_000_000,
         auto_unlock: bool = False,
+        wires: Wires = DIRECT,
     ) -> None:
         self._target_name = target
         self._unique_id = unique_id
         self._frequency = frequency
         self._auto_unlock = auto_unlock
+        self._wires = wires
         self._session: Any = None
         self._name = unique_id or "(any)"
 
@@ -77,7 +80,9 @@ class PyocdProbe:
     def _connect(self, auto_unlock: bool) -> None:
         _quiet()
         with self._translated("connect"):
-            session: Any = Session(self._find(), auto_open=False, options=self._options(auto_unlock))
+            session: Any = Session(
+                self._wires.swd("probe", self._find), auto_open=False, options=self._options(auto_unlock)
+            )
             session.delegate = _WithoutRegisterNames()
             try:
                 session.open()

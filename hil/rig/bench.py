@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from hil.rig.faults import Faults
+from hil.wire import Wires
 
 T = TypeVar("T")
 
@@ -22,8 +24,14 @@ class Bench(Protocol):
     def faults(self) -> Faults | None:
         """Faults beyond the reach of instruments; None on a bench that cannot."""
 
-    def begin(self, seed: int) -> None:
-        """Make the bench ready for a case: a fresh one, from `seed`, where that is possible."""
+    @property
+    def wires(self) -> Wires:
+        """Through which the drivers reach the wires of the present case."""
+
+    def begin(self, seed: int, folder: Path | None = None) -> None:
+        """Make the bench ready for a case: a fresh one, from `seed`, where that is possible. The case keeps its logs
+        in `folder`, if anywhere.
+        """
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine to its end on the bench's loop."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any, TypeVar
+
+from hil.wire import DIRECT
 
 T = TypeVar("T")
 
@@ -14,6 +17,7 @@ class RealBench:
     """The clock and the event loop of a bench that exists."""
 
     faults = None
+    wires = DIRECT
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -25,7 +29,7 @@ class RealBench:
             self._loop = asyncio.new_event_loop()
         return self._loop
 
-    def begin(self, seed: int) -> None:
+    def begin(self, seed: int, folder: Path | None = None) -> None:
         # A real bench has nothing to seed: what a case draws at random comes from the seed in the case's record.
         self._began = time.monotonic()
 

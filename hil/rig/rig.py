@@ -97,7 +97,7 @@ class Rig:
     def probe(self) -> Probe:
         """The debug probe, connected to the device, which must have power."""
         if self._probe is None:
-            probe = drivers.open_probe(_present(self.file.probe, "probe", self._in_case))
+            probe = drivers.open_probe(_present(self.file.probe, "probe", self._in_case), self._bench.wires)
             probe.open()
             self._probe = probe
         return self._probe
@@ -114,7 +114,7 @@ class Rig:
         if self._supply is None:
             table = _present(self.file.supply, "supply", self._in_case)
             path = self._folder / POWER_TRACE if self._folder is not None else None
-            self._supply = LoggedSupply(drivers.open_supply(table), self.clock, path)
+            self._supply = LoggedSupply(drivers.open_supply(table, self._bench.wires), self.clock, path)
         return self._supply
 
     @property
@@ -123,7 +123,7 @@ class Rig:
         if self._console is None:
             table = _present(self.file.console, "console", self._in_case)
             log = self._folder / SERIAL_LOG if self._folder is not None else None
-            self._console = drivers.open_console(table, log)
+            self._console = drivers.open_console(table, log, self._bench.wires)
             self._console.attach(self.loop)
         return self._console
 
@@ -132,7 +132,7 @@ class Rig:
         """The Bluetooth LE adapter."""
         if self._central is None:
             table = _present(self.file.central, "central", self._in_case)
-            self._central = self.run(drivers.open_central(table))
+            self._central = self.run(drivers.open_central(table, self._bench.wires))
             if self._folder is not None and self._central.controls_link:
                 self._capture = drivers.open_capture(self._folder / CAPTURE, self.clock)
                 self._central.capture_to(self._capture)
@@ -168,7 +168,7 @@ class Rig:
         """The second Bluetooth LE controller, with a host of our own on it."""
         if self._spare is None:
             table = _present(self.file.spare, "spare", self._in_case)
-            self._spare = self.run(drivers.open_spare(table))
+            self._spare = self.run(drivers.open_spare(table, self._bench.wires))
         return self._spare
 
     # ---- Cases ----
@@ -180,7 +180,7 @@ class Rig:
         """
         self.end_case(failed=False)
         self._folder = folder
-        self._bench.begin(seed)
+        self._bench.begin(seed, folder)
         self._in_case = True
         if self.file.supply is not None:
             self.supply.off()

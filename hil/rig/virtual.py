@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any, TypeVar
 
 from hil.errors import BenchError
@@ -16,6 +17,7 @@ from hil.virtual.kernel import TICKS_PER_SECOND
 from hil.virtual.wire import hci
 from hil.virtual.wire.loop import VirtualEventLoop
 from hil.virtual.wire.serial import install
+from hil.wire import DIRECT
 
 T = TypeVar("T")
 
@@ -30,6 +32,8 @@ at once, but few in circles: with the usual thresholds a quarter of the time goe
 
 class VirtualBench:
     """The emulated kit with its supply, its probe and its air, on one clock."""
+
+    wires = DIRECT
 
     def __init__(self, file: RigFile) -> None:
         self._settings = file.virtual or VirtualFile()
@@ -55,7 +59,7 @@ class VirtualBench:
     def faults(self) -> Faults | None:
         return self._faults
 
-    def begin(self, seed: int) -> None:
+    def begin(self, seed: int, folder: Path | None = None) -> None:
         self.end()
         install()
         self._collecting = gc.get_threshold()

@@ -8,6 +8,7 @@ from types import TracebackType
 from hil.errors import BenchError
 from hil.supply.base import Limits
 from hil.supply.visa import DEFAULT_BAUD, Instrument
+from hil.wire import DIRECT, Wires
 
 FULL_SLEW = "MAX"
 _MAX_ERRORS = 32
@@ -32,9 +33,10 @@ class ScpiSupply:
         channel: int = 1,
         timeout_s: float = 2.0,
         baud: int = DEFAULT_BAUD,
+        wires: Wires = DIRECT,
     ) -> None:
         self._limits = Limits(max_volts, max_amperes)
-        self._instrument = Instrument(resource, timeout_s=timeout_s, baud=baud)
+        self._instrument = Instrument(resource, timeout_s=timeout_s, baud=baud, wires=wires)
         self._closed = False
         self._volts = 0.0
         self._slew = ""

@@ -10,6 +10,7 @@ from pyvisa.errors import Error as PyVisaError
 from pyvisa.errors import VisaIOError
 
 from hil.errors import BenchError, InputError
+from hil.wire import DIRECT, Wires
 
 ANSWER_LIMIT = 1024
 """Bytes of one answer; more is refused, since no answer of a supply is longer."""
@@ -27,11 +28,18 @@ class Instrument:
     InputError when its name makes no sense.
     """
 
-    def __init__(self, resource: str, *, timeout_s: float = 2.0, baud: int = DEFAULT_BAUD) -> None:
+    def __init__(
+        self,
+        resource: str,
+        *,
+        timeout_s: float = 2.0,
+        baud: int = DEFAULT_BAUD,
+        wires: Wires = DIRECT,
+    ) -> None:
         self.name = resource
         self._timeout_s = timeout_s
         try:
-            opened: Any = pyvisa.ResourceManager("@py").open_resource(resource)
+            opened: Any = wires.visa("supply", lambda: pyvisa.ResourceManager("@py").open_resource(resource))
         except PyVisaError as error:
             if getattr(error, "error_code", None) in (
                 None,
