@@ -57,6 +57,7 @@ def rigs_show(
         return
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"[bold]{escape(opened.name)}[/] ({opened.bench} bench)  {escape(opened.description)}")
+    console.print(f"files: {escape(', '.join(map(str, opened.files)))}")
     console.print(f"can: {', '.join(sorted(opened.capabilities()))}")
     slots = Table("image", "role", "start", "size")
     for slot in opened.device.slots:

@@ -52,6 +52,7 @@ def load(name_or_path: str = DEFAULT, *, check_paths: bool = True) -> RigFile:
     _make_paths_relative(document)
     rig = tomlfile.validate(document, RigFile)
     rig._folder = path.resolve().parent
+    rig._files = tuple(layer.path for layer in document.layers)
     rig._written = {place: filled.written for place, filled in document.filled.items()}
     if check_paths:
         _check_paths(rig, document)

@@ -40,7 +40,7 @@ def test_each_can_be_shown(
 ) -> None:
     assert files.load(name, check_paths=False).name == name
     code, shown, _ = hil(monkeypatch, capsys, "rigs", "show", name)
-    assert code == 0 and name in shown
+    assert code == 0 and f"{name}.toml" in shown
     code, shown, _ = hil(monkeypatch, capsys, "rigs", "show", name, "--json")
     assert code == 0 and json.loads(shown)["name"] == name
 

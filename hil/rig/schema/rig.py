@@ -62,11 +62,17 @@ class RigFile(Table):
     virtual: VirtualFile | None = Field(default=None, description="settings of a virtual bench")
 
     _folder: Path = PrivateAttr(default_factory=Path)
+    _files: tuple[Path, ...] = PrivateAttr(default=())
     _written: dict[tuple[str | int, ...], str] = PrivateAttr(default_factory=dict)
 
     def path(self, name: str) -> Path:
         """A path of the rig file: relative ones are relative to the file itself."""
         return self._folder / name
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The rig file, and those that it includes: the one that counts most first."""
+        return self._files
 
     def record(self) -> dict[str, Any]:
         """The rig as records of runs keep it: each value as it was for this run, from wherever it came.
