@@ -57,9 +57,9 @@ def validate(document: Document, model: type[Model]) -> Model:
             # A text that is one variable becomes a number where the key is one: pydantic knows which keys are.
             converted = [_convert(document, detail) for detail in details]
             if not any(converted):
-                lines = list(dict.fromkeys(_explain(document, model, detail) for detail in details))
-                if len(lines) > MAX_LINES:
-                    lines[MAX_LINES:] = [f"{document.path}: and {len(lines) - MAX_LINES} mistakes more"]
+                lines = list(dict.fromkeys(_explain(document, model, each) for each in details[:MAX_LINES]))
+                if len(details) > MAX_LINES:
+                    lines.append(f"{document.path}: and {len(details) - MAX_LINES} mistakes more")
                 raise InputError("\n".join(lines)) from None
 
 

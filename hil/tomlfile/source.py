@@ -16,9 +16,13 @@ from hil.tomlfile.wording import dotted, one_line
 # A rig file or a plan is a page or two of text: anything far beyond that is another file given by mistake.
 MAX_BYTES = 1_000_000
 MAX_LINE = 4_000
-"""Characters. tomllib takes time with the square of the number of parts of a dotted key; a key ends with its line."""
+"""Characters."""
 MAX_DEPTH = 32
 """Tables and lists inside each other."""
+
+# tomllib takes time with the square of the number of parts of a dotted key, so a key of thousands must not reach it.
+_PART = r"""(?:(?<![A-Za-z0-9_-])[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')"""
+_LONG_KEY = re.compile(rf"(?:{_PART}[ \t]*\.[ \t]*){{{MAX_DEPTH + 1}}}")
 
 
 def read(path: Path) -> Layer:
@@ -66,6 +70,10 @@ def _text(path: Path) -> str:
     for number, line_text in enumerate(text.split("\n"), start=1):
         if len(line_text) > MAX_LINE:
             raise InputError(one_line(f"{path}:{number}: expected lines of at most {MAX_LINE} characters"))
+    long_key = _LONG_KEY.search(text)
+    if long_key is not None:
+        line = text.count("\n", 0, long_key.start()) + 1
+        raise InputError(one_line(f"{path}:{line}: expected keys of at most {MAX_DEPTH} parts"))
     return text
 
 

@@ -269,7 +269,8 @@ def test_dotted_keys_and_quoted_ones_have_their_line(tmp_path: Path) -> None:
             "desk.toml: expected tables and lists nested at most 32 deep",
         ),
         (b"a = " + b"[" * 40 + b"]" * 40, "desk.toml: expected tables and lists nested at most 32 deep"),
-        (b"\n".join(b"[" + b".".join([b"a"] * 1_000) + b"]" for _ in range(1)), "nested at most 32 deep"),
+        (b"\n[" + b".".join([b"a"] * 1_000) + b"]", "desk.toml:2: expected keys of at most 32 parts"),
+        (b"x = {" + b" . ".join([b'"a"'] * 500) + b" = 1}", "desk.toml:1: expected keys of at most 32 parts"),
         (b"a = [" + b"[\n" * 3_000, "desk.toml: expected tables and lists nested at most 32 deep"),
         (
             b"schema = 1" + b"0" * 3_900,
@@ -282,7 +283,7 @@ def test_dotted_keys_and_quoted_ones_have_their_line(tmp_path: Path) -> None:
         (b'"a\\nb" = 1', "desk.toml:1: a\\nb: unknown key"),
         (b"a = 1\nb = 'x", "desk.toml:2: not valid TOML"),
     ],
-    ids=range(15),
+    ids=range(16),
 )
 def test_what_is_no_rig_file_is_refused(tmp_path: Path, text: bytes, expected: str) -> None:
     error = error_of(tmp_path, text)
