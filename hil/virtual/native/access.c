@@ -216,6 +216,8 @@ static void program(struct core *c, uint32_t address, uint32_t size, uint32_t va
         return;
     }
     if (c->nvm_operations == c->nvm_stop_at) {
+        c->nvm_next = address;
+        c->nvm_asked = value;
         c->on_nvm_stop();
         c->generation++;
         if (c->off)
@@ -265,6 +267,16 @@ static void memory_write(struct core *c, uint32_t address, uint32_t size, uint32
 
 /* ---- what the engine asks ------------------------------------------------------------------ */
 
+/* A read of a page that is watched: the first one is told. */
+static void note_read(struct core *c, uint32_t address) {
+    uint32_t page = address / FLASH_PAGE;
+    if (address >= FLASH_SIZE || !(c->read_watch[page / 64] >> (page % 64) & 1) ||
+        (c->read_seen[page / 64] >> (page % 64) & 1))
+        return;
+    c->read_seen[page / 64] |= 1ull << (page % 64);
+    c->on_first_read(page);
+}
+
 static bool read_protected(const struct core *c, uint32_t address) {
     uint32_t page = address / FLASH_PAGE;
     return address < FLASH_SIZE && (c->read_protect[page / 64] >> (page % 64) & 1);
@@ -290,8 +302,10 @@ static bool on_read(struct core *c, uint32_t address, uint32_t size) {
                     value = bus_read(c, at, step);
                 else if (read_protected(c, at))
                     core_fault(c, at, FAULT_BUS_READ);
-                else
+                else {
+                    note_read(c, at);
                     value = memory_read(c, at, step);
+                }
             }
             remember(c, at, value);
         }

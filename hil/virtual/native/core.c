@@ -226,6 +226,11 @@ static void forget_pages(struct core *c) {
         c->control(c->engines[which], ENGINE_FORGET_PAGES);
 }
 
+static bool is_watched(const struct core *c, uint32_t address) {
+    uint32_t page = address / FLASH_PAGE;
+    return address < FLASH_SIZE && (c->read_watch[page / 64] >> (page % 64) & 1);
+}
+
 static void engine_error(struct core *c, int error) {
     bool forbidden;
     switch (error) {
@@ -237,6 +242,11 @@ static void engine_error(struct core *c, int error) {
         break;
     case ENGINE_FETCH_UNMAPPED:
     case ENGINE_FETCH_PROTECTED:
+        if (is_watched(c, c->pc)) {
+            c->reached = 1;
+            c->hung = 1;
+            return;
+        }
         forbidden = never_execute(c->pc) || !(core_rights(c, c->mpu_view, c->pc) & MAY_EXECUTE);
         forget_pages(c); /* looked up, it could be read from now on */
         if (!forbidden && core_open_code(c, c->pc))

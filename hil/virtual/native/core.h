@@ -235,6 +235,7 @@ struct core {
     uint64_t pending, enabled, active, lines, catch_mask;
     uint64_t nvm_operations, nvm_stop_at, nvm_start, nvm_end;
     uint64_t write_protect[4], read_protect[4]; /* one bit for each flash page */
+    uint64_t read_watch[4], read_seen[4];       /* pages whose reads are noted, and those read */
     uint64_t whole; /* what the latest read from the bus gave, from `whole_at` on */
     uint64_t slices, taken, generation, instructions, instructions_stepped;
 
@@ -258,6 +259,7 @@ struct core {
     void (*bus_write)(uint32_t, uint32_t, uint32_t);
     void (*on_nvm_stop)(void);
     void (*on_nvm_excess)(uint32_t);
+    void (*on_first_read)(uint32_t);
     uint8_t *nvm_writes; /* how often each word was written since its erase: flash, then UICR */
     uint8_t *flash, *ram, *uicr;
     struct core_latch *latch[LATCHES];
@@ -281,7 +283,8 @@ struct core {
     uint32_t faults, fault_exception, fault_frame, fault_return;
     uint32_t vtor, group_mask, ccr, scr, cfsr, hfsr, mmfar, bfar, fpccr, fpcar, fpdscr, cpacr;
     uint32_t mpu_control, mpu_base[MPU_REGIONS], mpu_size[MPU_REGIONS], mpu_view, pages_changed;
-    uint32_t nvm_write_enable, nvm_mode, nvm_address, nvm_old, nvm_new;
+    uint32_t nvm_write_enable, nvm_mode, nvm_address, nvm_old, nvm_new, nvm_next, nvm_asked;
+    uint32_t reached; /* a watched page was to be executed: the core hangs in front of it */
     uint32_t halt, step, stepped, debug_enabled, mask_interrupts, watch_hit, watched;
     uint32_t keep; /* set by bus_read: the value holds until Python runs again */
     uint32_t breakpoints, breakpoint[MAX_BREAKPOINTS];

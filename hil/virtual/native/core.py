@@ -35,6 +35,7 @@ BUS_READ = CFUNCTYPE(c_uint32, c_uint32, c_uint32)
 BUS_WRITE = CFUNCTYPE(None, c_uint32, c_uint32, c_uint32)
 NVM_STOP = CFUNCTYPE(None)
 NVM_EXCESS = CFUNCTYPE(None, ctypes.c_uint32)
+FIRST_READ = CFUNCTYPE(None, ctypes.c_uint32)
 
 _U64, _U32, _I32 = c_uint64, c_uint32, c_int32
 
@@ -74,6 +75,8 @@ class Core(ctypes.Structure):
         *_named(_U64, "nvm_operations nvm_stop_at nvm_start nvm_end"),
         ("write_protect", _U64 * 4),
         ("read_protect", _U64 * 4),
+        ("read_watch", _U64 * 4),
+        ("read_seen", _U64 * 4),
         ("whole", _U64),
         *_named(_U64, "slices taken generation instructions instructions_stepped"),
         *_named(c_void_p, "engine special"),
@@ -84,6 +87,7 @@ class Core(ctypes.Structure):
         ("bus_write", BUS_WRITE),
         ("on_nvm_stop", NVM_STOP),
         ("on_nvm_excess", NVM_EXCESS),
+        ("on_first_read", FIRST_READ),
         ("nvm_writes", c_void_p),
         *_named(c_void_p, "flash ram uicr"),
         ("latch", c_void_p * _LATCHES),
@@ -107,7 +111,8 @@ class Core(ctypes.Structure):
         ("mpu_base", _U32 * MPU_REGIONS),
         ("mpu_size", _U32 * MPU_REGIONS),
         *_named(_U32, "mpu_view pages_changed"),
-        *_named(_U32, "nvm_write_enable nvm_mode nvm_address nvm_old nvm_new"),
+        *_named(_U32, "nvm_write_enable nvm_mode nvm_address nvm_old nvm_new nvm_next nvm_asked"),
+        ("reached", _U32),
         *_named(_U32, "halt step stepped debug_enabled mask_interrupts watch_hit watched"),
         ("keep", _U32),
         ("breakpoints", _U32),

@@ -115,7 +115,7 @@ static uint32_t target(const struct core *c, uint32_t page) {
     rights &= MAY_ALL;
     if (page < FLASH_PAGES) {
         uint32_t whole = page * PAGE / FLASH_PAGE;
-        if (c->read_protect[whole / 64] >> (whole % 64) & 1)
+        if ((c->read_protect[whole / 64] | c->read_watch[whole / 64]) >> (whole % 64) & 1)
             return AS_BUS;
         rights &= ~(uint32_t)MAY_WRITE; /* stores there program: see access.c */
     } else if (!tables->code[page]) {

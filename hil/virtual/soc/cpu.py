@@ -27,6 +27,7 @@ from hil.virtual.soc.memory import (
     Memory,
 )
 from hil.virtual.soc.nvm import PAGES, Nvm
+from hil.virtual.soc.register_block import RegisterBlock
 
 RESET_ENABLED = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 11 | 1 << 14 | 1 << 15
 FPCCR_RESET = 0xC000_0000  # ASPEN, LSPEN
@@ -72,6 +73,10 @@ def _halted(reason: HaltReason) -> None:
     """No debugger is there."""
 
 
+def _ignore_page(page: int) -> None:
+    """Nobody watches."""
+
+
 def _slept(asleep: bool) -> None:
     """Nobody asked to be told."""
 
@@ -98,6 +103,8 @@ class Cpu:
         """The core entered debug state."""
         self.on_sleep: Callable[[bool], None] = _slept
         """The core went to sleep in WFI or WFE (True), or woke up (False)."""
+        self.on_first_read: Callable[[int], None] = _ignore_page
+        """A watched flash page is read for the first time; called from inside the load."""
         self.reset_catch = False
         """DEMCR.VC_CORERESET: halt at the first instruction after a reset."""
         self.halted = False
@@ -117,6 +124,7 @@ class Cpu:
         self.nvm = Nvm(self._core, self._protect_reads)
         self._engines = Engines(self._core, memory, name)
         self._engine = self._engines.blockwise
+        self._registers = RegisterBlock()
         self._join()
         self._pristine = self._engine.context_save()
         self._reset_core()
@@ -339,6 +347,10 @@ class Cpu:
         """The address of the instruction in progress, or of the next one."""
         return int(self._core.address if self._core.inside else self._core.pc)
 
+    def register_bytes(self) -> bytes:
+        """R0 to R12, SP, LR and the flags of the engine that holds them now, and the program counter, for comparing."""
+        return self._registers.read(self._core.engine) + self.program_counter.to_bytes(4, "little")
+
     @property
     def exceptions_taken(self) -> int:
         return int(self._core.taken)
@@ -491,8 +503,15 @@ class Cpu:
         core.bus_write = native.BUS_WRITE(self._bus_write)
         core.on_nvm_stop = native.NVM_STOP(self._nvm_stop)
         core.on_nvm_excess = native.NVM_EXCESS(self._nvm_excess)
+        core.on_first_read = native.FIRST_READ(self._first_read)
         core.nvm_writes = native.buffer_address(self.nvm.counts.counts)
-        self._keep += [core.bus_read, core.bus_write, core.on_nvm_stop, core.on_nvm_excess]
+        self._keep += [
+            core.bus_read,
+            core.bus_write,
+            core.on_nvm_stop,
+            core.on_nvm_excess,
+            core.on_first_read,
+        ]
 
     def take_stores(self, index: int, latch: native.Latch) -> None:
         """Let the native core serve a latch (native.LATCH_*); it does so while the latch is `direct`."""
@@ -532,6 +551,27 @@ class Cpu:
             self.nvm.on_stop()
         except BaseException as error:
             self._keep_error(error)
+
+    def _first_read(self, page: int) -> None:
+        try:
+            self.on_first_read(page)
+        except BaseException as error:
+            self._keep_error(error)
+
+    def watch_reads(self, pages: int) -> None:
+        """Watch these flash pages, a bit each: `on_first_read` is called at the first read of each of them, and the CPU
+        hangs in front of the first instruction in one, with `reached` set. Not inside an access.
+        """
+        for index in range(PAGES // 64):
+            self._core.read_watch[index] = pages >> 64 * index & (1 << 64) - 1
+            self._core.read_seen[index] = 0
+        self._core.reached = 0
+        self._library.core_pages_changed(self._at, FLASH_BASE, FLASH_SIZE)
+
+    @property
+    def reached(self) -> bool:
+        """The CPU hangs in front of an instruction in a watched page."""
+        return bool(self._core.reached)
 
     def _nvm_excess(self, address: int) -> None:
         try:

@@ -112,7 +112,15 @@ class Nvm:
         """How often each flash page was erased, by its number; a partial erase counts as one."""
         self.on_stop: Callable[[], None] = _ignore
         """Called in front of the operation chosen by `stop_at`; set it to `soc.nvm_operations`."""
+        self._upcoming: tuple[str, int, int] | None = None
         self.stop_at(None)
+
+    @property
+    def upcoming(self) -> tuple[str, int, int]:
+        """Inside `on_stop`: kind, address and, for a word, the value asked for of the operation about to begin."""
+        if self._upcoming is not None:
+            return self._upcoming
+        return "write", self._core.nvm_next, self._core.nvm_asked
 
     @property
     def write_enable(self) -> bool:
@@ -185,7 +193,9 @@ class Nvm:
         whether power was cut.
         """
         if self._core.nvm_operations == self._core.nvm_stop_at:
+            self._upcoming = (kind, address, 0)
             self.on_stop()
+            self._upcoming = None
         self._core.nvm_operations += 1
         self._erase = Operation(kind, address, old, new, start, end)
         if kind != "write":
