@@ -169,7 +169,10 @@ def _device(dialog: Dialog, probe: Found | None) -> tuple[Part, bool]:
         for part in parts
     ]
     virtual = probe is not None and probe.mark == "virtual"
-    suggested = next(index for index, part in enumerate(parts) if part.bundled_firmware == virtual)
+    fitting = [index for index, part in enumerate(parts) if part.bundled_firmware == virtual]
+    # A probe that is soldered to a chip says which board it is.
+    target = probe.target if probe is not None else ""
+    suggested = next((index for index in fitting if parts[index].soc == target), fitting[0])
     chosen = dialog.choice(
         "Device (none: a board of your own, whose flash map you fill in):", options, suggested
     )

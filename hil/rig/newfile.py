@@ -22,6 +22,9 @@ conditions). No voltage above it is ever suggested.
 """
 
 
+FIRST = "nrf52840"
+
+
 @dataclass(frozen=True)
 class Part:
     """A device that comes with hil as a part to include."""
@@ -29,6 +32,7 @@ class Part:
     include: str
     path: Path
     name: str
+    soc: str
     bundled_firmware: bool
 
 
@@ -63,8 +67,11 @@ def parts() -> list[Part]:
         device = tomllib.loads(path.read_text(encoding="utf-8")).get("device", {})
         if "name" in device:
             firmware = device.get("firmware", "bundled") == "bundled"
-            found.append(Part(f"hil:common/{path.name}", path, device["name"], firmware))
-    return sorted(found, key=lambda part: part.bundled_firmware)
+            found.append(
+                Part(f"hil:common/{path.name}", path, device["name"], device["soc"].lower(), firmware)
+            )
+    # The nRF52840 first: most of what hil knows of a chip is of this one.
+    return sorted(found, key=lambda part: (part.bundled_firmware, part.soc != FIRST, part.name))
 
 
 def text(answers: Answers) -> str:
@@ -92,7 +99,7 @@ def text(answers: Answers) -> str:
         lines += ["# The device, to begin with: put the flash map of your own board here."]
         lines += [*whole[whole.index("[device]") :].splitlines(), ""]
     for table in (
-        _probe(answers.probe),
+        _probe(answers.probe, answers.device.soc),
         _supply(answers.supply),
         _central(answers.central),
         _console(answers.console),
@@ -101,14 +108,14 @@ def text(answers: Answers) -> str:
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def _probe(found: Found | None) -> list[str]:
+def _probe(found: Found | None, soc: str) -> list[str]:
     if found is None:
         return ["# No [probe]: cases that write or read the flash are skipped."]
     return [
         "[probe]",
         f"# {comment(found.text)}",
         _line("driver", "pyocd", "CMSIS-DAP, J-Link and ST-Link probes"),
-        _line("target", found.target or "nrf52840", "pyOCD's name of the chip; `pyocd list --targets`"),
+        _line("target", found.target or soc, "pyOCD's name of the chip; `pyocd list --targets`"),
         _line("unique_id", found.address, "serial number; `pyocd list`"),
         _line("auto_unlock", False, "true would erase a locked chip without asking"),
     ]

@@ -105,10 +105,10 @@ def test_suggestions_make_a_whole_bench_but_no_supply(shell: Shell) -> None:
 
 
 def test_each_choice_is_by_its_number(shell: Shell) -> None:
-    # Name; no probe; second device; second port; the other port as supply, its rate, volts, limits; second dongle.
+    # Name; no probe; last device; second port; the other port as supply, its rate, volts, limits; second dongle.
     second = Found("hci", "usb:0a12:0001#1", "second")
     code, told, _ = shell(
-        PROBE, UART, OTHER, RIGOL, DONGLE, second, ADAPTER, answers="bench 0 2 2 2 19200 2.8 3.3 0.25 2"
+        PROBE, UART, OTHER, RIGOL, DONGLE, second, ADAPTER, answers="bench 0 4 2 2 19200 2.8 3.3 0.25 2"
     )
     assert code == 0, told
     rig = files.load("bench.toml")
@@ -119,6 +119,22 @@ def test_each_choice_is_by_its_number(shell: Shell) -> None:
     assert (rig.supply.baud, rig.supply.nominal_volts, rig.supply.max_volts) == (19200, 2.8, 3.3)
     assert rig.supply.max_amperes == 0.25
     assert rig.central is not None and rig.central.transport == "usb:0a12:0001#1"
+
+
+def test_the_board_is_suggested_by_the_chip_that_the_probe_is_soldered_to(shell: Shell) -> None:
+    probe = Found("probe", "682000000", "SEGGER J-Link", "", "nrf52833")
+    assert shell(probe, words=("--yes",))[0] == 0
+    rig = files.load("desk.toml")
+    assert (rig.device.board, rig.device.flash_size) == ("nrf52833dk", 0x80000)
+    assert rig.probe is not None and rig.probe.target == "nrf52833"
+
+
+def test_a_probe_that_is_not_soldered_to_a_chip_gets_that_of_the_device(shell: Shell) -> None:
+    probe = Found("probe", "801000000", "SEGGER J-Link")
+    assert shell(probe, answers="- 1 2")[0] == 0
+    rig = files.load("desk.toml")
+    assert rig.device.board == "nrf52dk"
+    assert rig.probe is not None and rig.probe.target == "nrf52832"
 
 
 def test_a_port_is_not_offered_twice(shell: Shell) -> None:
@@ -271,6 +287,21 @@ def test_for_real_it_ends_politely_whatever_is_plugged_in(tmp_path: Path) -> Non
     assert done.returncode == 0, done.stderr
     assert b"Traceback" not in done.stdout + done.stderr
     assert files.load(str(tmp_path / "desk.toml")).name == "desk"
+
+
+def test_for_real_answers_come_from_a_pipe(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "hil", "rigs", "new"],
+        cwd=tmp_path,
+        env=environment(),
+        input=b"my bench\nlab\n" + b"\n" * 20,
+        capture_output=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert b'  expected 1 to 64 letters, digits, ".", "_" or "-"' in done.stdout
+    assert files.load(str(tmp_path / "lab.toml")).name == "lab"
 
 
 def test_for_real_a_virtual_kit_in_a_file_is_found(tmp_path: Path) -> None:
