@@ -78,14 +78,17 @@ def _convert(document: Document, detail: ErrorDetails) -> bool:
     return True
 
 
-def _place(data: Any, loc: Place) -> Place:
-    """Where in the data pydantic's `loc` is: without the names that it gives to the members of a union."""
+def _place(data: Any, loc: Place, *, missing: bool = False) -> Place:
+    """Where in the data pydantic's `loc` is: without the names that it gives to the members of a union.
+
+    `missing` says that the last part is a key that is not there.
+    """
     place: Place = ()
     for index, part in enumerate(loc):
         inner = _inside(data, part)
         if inner is not _NOTHING:
             data = inner
-        elif index < len(loc) - 1:
+        elif not (missing and index == len(loc) - 1):
             continue
         place += (part,)
     return place
@@ -100,7 +103,7 @@ def _inside(data: Any, part: str | int) -> Any:
 
 
 def _explain(document: Document, model: type[BaseModel], detail: ErrorDetails) -> str:
-    place = _place(document.data, detail["loc"])
+    place = _place(document.data, detail["loc"], missing=detail["type"] == "missing")
     error = detail.get("ctx", {}).get("error")
     if isinstance(error, Mistake):
         place += error.key
