@@ -181,6 +181,25 @@ slots = [   # [not.a.header]
             '    { role = "primary"',
             "device.slots[0].size: expected",
         ),
+        # Keys that do not go together.
+        (
+            'driver = "bumble"\ntransport = "hil:central"',
+            'driver = "os"\ntransport = "hil:central"',
+            'transport = "hil:central"',
+            'central.transport: driver "os" has no transport',
+        ),
+        (
+            'transport = "hil:central"',
+            'transport = "hil:central"\nadapter = "hci0"',
+            'adapter = "hci0"',
+            'central.adapter: driver "bumble" has no adapter',
+        ),
+        (
+            "[virtual]",
+            '[initiator]\ncommand = [\n"x",\n"{port}",\n]\n\n[virtual]',
+            '"{port}"',
+            'initiator.command[1]: "{port}" is none of image, version',
+        ),
         # One written twice.
         (
             "channel = 1",

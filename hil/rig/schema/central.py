@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from hil.rig.schema.base import BleAddress, Table, Text
+from hil.tomlfile import Mistake
 
 
 class CentralFile(Table):
@@ -31,11 +32,13 @@ class CentralFile(Table):
         if self.driver == "bumble" and self.transport is None:
             raise ValueError('driver "bumble" needs the key transport, e.g. transport = "usb:0"')
         if self.driver == "os" and self.transport is not None:
-            raise ValueError('driver "os" has no transport; name the adapter by adapter = "hci0"')
+            raise Mistake('driver "os" has no transport; name the adapter by adapter = "hci0"', "transport")
         if self.driver == "bumble" and self.adapter is not None:
-            raise ValueError('driver "bumble" has no adapter; say where its controller is by transport')
+            raise Mistake(
+                'driver "bumble" has no adapter; say where its controller is by transport', "adapter"
+            )
         if self.driver == "os" and self.address is not None:
-            raise ValueError('driver "os" has no address: the operating system decides on it')
+            raise Mistake('driver "os" has no address: the operating system decides on it', "address")
         return self
 
 

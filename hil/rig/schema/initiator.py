@@ -7,6 +7,7 @@ import string
 from pydantic import Field, model_validator
 
 from hil.rig.schema.base import ShortName, Table, Text
+from hil.tomlfile import Mistake
 
 _PLACEHOLDERS = ("image", "version", "hash", "console", "hci", "ble_name", "ble_address")
 
@@ -27,12 +28,12 @@ class InitiatorFile(Table):
 
     @model_validator(mode="after")
     def _known_placeholders(self) -> InitiatorFile:
-        for word in self.command:
+        for index, word in enumerate(self.command):
             try:
                 named = [name for _, name, _, _ in string.Formatter().parse(word) if name is not None]
             except ValueError as error:
-                raise ValueError(f'command: "{word}": {error}') from None
+                raise Mistake(f'"{word}": {error}', "command", index) from None
             for name in named:
                 if name not in _PLACEHOLDERS:
-                    raise ValueError(f'command: "{{{name}}}" is none of {", ".join(_PLACEHOLDERS)}')
+                    raise Mistake(f'"{{{name}}}" is none of {", ".join(_PLACEHOLDERS)}', "command", index)
         return self
