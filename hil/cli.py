@@ -73,7 +73,14 @@ def _hil(
 )
 def run(
     context: typer.Context,
-    rig: RigOption = "virtual",
+    rig: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rig",
+            metavar="NAME|FILE",
+            help="The bench to run on; several share the plan.  [default: virtual]",
+        ),
+    ] = None,
     plan: Annotated[str, typer.Option("--plan", metavar="NAME|FILE", help="Which cases to run.")] = "smoke",
     out: Annotated[
         Path | None,
@@ -134,8 +141,10 @@ def run(
         ]
         if given:
             raise InputError(f"--resume goes on as the run was begun: leave out {', '.join(given)}")
+    rigs = tuple(rig or ("virtual",))
     asked = Asked(
-        rig=rig,
+        rig=rigs[0],
+        rigs=rigs,
         plan=plan,
         out=out,
         seed=seed,

@@ -47,6 +47,10 @@ class FileLock:
         except FileNotFoundError:
             return False
 
+    def fileno(self) -> int:
+        """The descriptor that holds the lock, for a process that shall hold it too."""
+        return self._file.fileno()
+
     def release(self) -> None:
         """Let others in; may be called again."""
         if not self._file.closed:

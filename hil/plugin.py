@@ -167,6 +167,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     worker = str(workerinput.get("workerid", "main"))
     hooks = CaseHooks(asked, rig, config.stash.get(_FOLDER, None), worker)
     config.pluginmanager.register(hooks, "hil-cases")
+    if rig.bench != "virtual" and rig.recovery.retries:
+        from hil.run.retry import Retry
+
+        config.pluginmanager.register(Retry(hooks.again), "hil-retry")
 
 
 @pytest.fixture(scope="session")
@@ -176,7 +180,8 @@ def hil_rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
     from hil.rig.rig import open_rig
     from hil.run import settings
 
-    with open_rig(files.load(settings.of(request.config).rig)) as opened:
+    folder = request.config.stash.get(_FOLDER, None)
+    with open_rig(files.load(settings.of(request.config).rig), folder) as opened:
         yield opened
 
 
@@ -190,6 +195,7 @@ def rig(request: pytest.FixtureRequest, hil_rig: Rig, hil_case_folder: Path) -> 
         hil_rig.begin_case(recorder.instance, recorder.seed, hil_case_folder)
         recorder.clock = hil_rig.clock
         recorder.unmodelled = hil_rig.unmodelled
+        recorder.ailing = hil_rig.ailing
         yield hil_rig
     finally:
         recorder.notes["seconds"] = hil_rig.clock()

@@ -210,6 +210,11 @@ class Central:
             raise BenchError("central: the operating system's adapter cannot be reset (driver 'os')")
         await self.radio.crash()
 
+    async def check(self) -> None:
+        """Raises BenchError when the adapter is gone. The operating system's own is not asked: it hides that."""
+        if self.radio is not None:
+            await self.radio.check()
+
     async def close(self) -> None:
         """Drop all links and power the radio off."""
         if self.radio is not None:

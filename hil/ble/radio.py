@@ -20,6 +20,7 @@ DEFAULT_ADDRESS = "C4:11:22:33:44:55"
 """A static random address (its two top bits are 1; Core 5.4, Vol 6, Part B, 1.3.2.1)."""
 
 POWER_ON_TIMEOUT_S = 10.0
+CHECK_TIMEOUT_S = 5.0
 
 
 class PacketCapture(Protocol):
@@ -40,6 +41,7 @@ class Radio:
         self, transport: Transport, address: str = DEFAULT_ADDRESS, name: str = "hil central"
     ) -> None:
         self._transport = transport
+        self.label = "controller"
         self._source = _Tap(transport.source, transport.sink)
         configuration = DeviceConfiguration(name=name, address=hci.Address(address), eatt_enabled=False)
         self.device = QuietDevice(config=configuration, host=QuietHost(self._source, self._source))
@@ -63,6 +65,7 @@ class Radio:
         label = transport if isinstance(transport, str) else "controller"
         opened: Transport = await wires.hci(wire, lambda: _open(transport))
         radio = cls(opened, address, name)
+        radio.label = label
         try:
             await asyncio.wait_for(radio.device.power_on(), POWER_ON_TIMEOUT_S)
         except TimeoutError:
@@ -74,6 +77,18 @@ class Radio:
             await opened.close()
             raise BenchError(f"BLE adapter {label}: {error}") from error
         return radio
+
+    async def check(self) -> None:
+        """Ask the controller for its version (Core 5.4, Vol 4, Part E, 7.4.1). Raises BenchError when it is gone."""
+        if self._source.is_lost or self._source.terminated.done():
+            raise BenchError(f"BLE adapter {self.label}: is gone; is it unplugged?")
+        try:
+            command = hci.HCI_Read_Local_Version_Information_Command()
+            await asyncio.wait_for(self.device.host.send_sync_command(command), CHECK_TIMEOUT_S)
+        except (TimeoutError, core.BaseBumbleError, OSError) as error:
+            raise BenchError(
+                f"BLE adapter {self.label}: does not answer any more: {error or type(error).__name__}"
+            ) from None
 
     def capture_to(self, capture: PacketCapture | None) -> None:
         """Record all HCI packets from now on; None stops."""
@@ -131,6 +146,7 @@ class _Tap:
         self._sink = sink
         self._host: Any = None
         self.capture: PacketCapture | None = None
+        self.is_lost = False
         self.metadata = getattr(source, "metadata", {})
         self.terminated = source.terminated
         self._to_host = _ToHost(self)
@@ -151,6 +167,7 @@ class _Tap:
             self._host.on_packet(packet)
 
     def lost(self) -> None:
+        self.is_lost = True
         if self._host is not None:
             self._host.on_transport_lost()
 

@@ -53,6 +53,8 @@ class Rig:
         self._central: Central | None = None
         self._spare: Radio | None = None
         self._capture: BtsnoopWriter | None = None
+        self.left_on = False
+        """The supply could not be switched off when a case ended."""
 
     @property
     def name(self) -> str:
@@ -185,6 +187,9 @@ class Rig:
         if self.file.supply is not None:
             self.supply.off()
             self.supply.set_volts(self.file.supply.nominal_volts)
+            if self.file.bench != "virtual":
+                # A device that exists keeps its RAM for a while, and with it what the case before left there.
+                self.sleep(self.file.supply.off_seconds)
         if self.file.console is not None:
             self.console.pump()
 
@@ -221,6 +226,28 @@ class Rig:
     def unmodelled(self) -> dict[str, int]:
         """What the firmware touched that the bench does not model, and how often; nothing on a real bench."""
         return dict(self._bench.notes().get("unmodelled", {})) if self._in_case else {}
+
+    def ailing(self) -> str | None:
+        """Which instrument of a bench that exists no longer answers, in one line; None when those in use all do.
+
+        Asked before a failure is laid to the device: a link is lost, too, when the adapter is unplugged.
+        """
+        if self.file.bench == "virtual" or not self._in_case:
+            return None
+        trouble: list[Exception] = []
+        if self._supply is not None:
+            with _collecting(trouble):
+                self._supply.measure_volts()
+        if self._console is not None:
+            with _collecting(trouble):
+                self._console.pump()
+        if self._central is not None:
+            with _collecting(trouble):
+                self.run(self._central.check())
+        if self._spare is not None:
+            with _collecting(trouble):
+                self.run(self._spare.check())
+        return next((str(error) for error in trouble if isinstance(error, BenchError)), None)
 
     def safe_state(self) -> None:
         """Output off, link closed, everything let go of. Never raises but BenchError for a supply that stays on."""
@@ -319,7 +346,11 @@ class Rig:
             capture, self._capture = self._capture, None
             # The supply first: whatever else goes wrong, the output must be off.
             if supply is not None:
-                for step in (supply.safe_off, supply.save, supply.close):
+                self.left_on = True
+                with _collecting(trouble):
+                    supply.safe_off()
+                    self.left_on = False
+                for step in (supply.save, supply.close):
                     with _collecting(trouble):
                         step()
             if central is not None:
@@ -341,16 +372,43 @@ class Rig:
 
 
 @contextlib.contextmanager
-def open_rig(file: RigFile) -> Iterator[Rig]:
-    """A rig, brought into its safe state however the block is left."""
+def open_rig(file: RigFile, folder: Path | None = None) -> Iterator[Rig]:
+    """A rig, brought into its safe state however the block is left, or the process that is in it.
+
+    A bench of instruments that exist is claimed for this process; the guardian that switches it off should the process
+    be killed writes to `folder` what it did. Raises BenchError when another process has the bench.
+    """
     rig = Rig(file, _bench_for(file))
     last_resort = rig.safe_state  # for an interpreter that ends without the block having been left
-    atexit.register(last_resort)
+    with _guarded(rig, folder):
+        atexit.register(last_resort)
+        try:
+            yield rig
+        finally:
+            atexit.unregister(last_resort)
+            rig.safe_state()
+
+
+@contextlib.contextmanager
+def _guarded(rig: Rig, folder: Path | None) -> Iterator[None]:
+    from hil.rig import guardian
+    from hil.rig.claim import Claim
+
+    file = rig.file
+    if file.bench == "virtual" or (file.supply is None and file.probe is None):
+        yield  # nothing of it outlives this process
+        return
+    claim = Claim(file)
     try:
-        yield rig
+        watching = guardian.Guardian(file, claim, folder / guardian.LOG if folder is not None else None)
+        try:
+            watching.wait_ready()
+            yield
+        finally:
+            # What could not be switched off it tries on, for a while.
+            watching.dismiss(safe=not rig.left_on)
     finally:
-        atexit.unregister(last_resort)
-        rig.safe_state()
+        claim.release()
 
 
 def _bench_for(file: RigFile) -> Bench:

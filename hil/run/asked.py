@@ -17,6 +17,8 @@ class Asked:
     """What the command line asked for."""
 
     rig: str = files.DEFAULT
+    rigs: tuple[str, ...] = ()
+    """Where several rigs share the plan, all of them; `rig` is then the first, or that of a worker."""
     plan: str = plans.DEFAULT
     out: Path | None = None
     seed: int | None = None

@@ -80,6 +80,10 @@ class Display:
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Tell of a case that has ended."""
+        held: Row | None = getattr(report, "hil_held", None)
+        if held is not None and not held.get("not_run"):
+            self._console.print(f"[yellow]given back[/]      {escape(held['id'])}  by rig {held['rig']}")
+            self._console.print(_reason(held), style=_STYLES["error"])
         result: Row | None = getattr(report, "hil_result", None)
         if result is None:
             return
@@ -125,6 +129,12 @@ class Display:
                 self._console.print(f"[{style}]{result['outcome']}[/] {escape(result['id'])}")
                 self._console.print(_reason(result), style=style)
                 self._console.print(f"repeat {escape(result['id'])}: {escape(result['command'])}\n")
+        not_run = record.get("not_run", [])
+        if not_run:
+            self._console.print(f"[bold yellow]{len(not_run)} cases were not run[/]")
+            for reason in sorted({str(row["reason"]).removeprefix("not run: ") for row in not_run}):
+                self._console.print(f"        {escape(reason)}", style=_STYLES["error"])
+            self._console.print("mend the bench; `hil run --resume` with this run's folder goes on with them")
         counts = record["counts"]
         told = ", ".join(f"[{_STYLES[name]}]{counts[name]} {name}[/]" for name in _STYLES if counts[name])
         times = f"{record['bench_seconds']:.1f} s on the bench's clock in {record['wall_seconds']:.1f} s"

@@ -89,6 +89,13 @@ class RunFolder:
                 if each.is_dir() and each.name not in kept and ".cut-" not in each.name:
                     _put_aside(each)
 
+    def put_aside(self, instance: str) -> None:
+        """Keep what an attempt at a case left, under another name: the case begins anew."""
+        folder = self.path / "cases" / case_folder_name(instance)
+        with _disk(folder):
+            if folder.is_dir() and any(folder.iterdir()):
+                _put_aside(folder)
+
     def case_folder(self, instance: str) -> Path:
         """The folder of one case's artefacts, made when needed."""
         path = self.path / "cases" / case_folder_name(instance)

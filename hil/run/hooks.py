@@ -15,11 +15,13 @@ from hil.errors import BenchError, DeviceError
 from hil.rig import calibration
 from hil.rig.schema import RigFile
 from hil.run import recorder as recorders
+from hil.run.breaker import Breaker
 from hil.run.cases import CaseInfo, info_of
 from hil.run.folder import WALL_KEY, RunFolder
 from hil.run.interrupt import hides_an_interrupt
 from hil.run.live import LiveFile
 from hil.run.recorder import Recorder, Row
+from hil.run.retry import may_begin_again
 from hil.run.settings import Settings
 from hil.run.unmodelled import refuse
 
@@ -81,12 +83,22 @@ class CaseHooks:
         self._worker = worker
         self._notify = LiveFile(folder, worker) if folder is not None else None
         self.folder = RunFolder(folder) if folder is not None else None
+        self._breaker = Breaker(rig.name, rig.recovery.give_up_after)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         """Give each case its own recorder and seed."""
         if info_of(item) is None:
             return (yield)
+        noted = self._begin(item)
+        with recorders.recording(noted):
+            result = yield
+        if self._rig.bench != "virtual" and not self._breaker.is_open:
+            self._breaker.ended(_fault(item.stash[_PHASES]))
+        return result
+
+    def _begin(self, item: pytest.Item) -> Recorder:
+        """A recorder for an attempt at a case."""
         instance = instance_id(item)
         noted = Recorder(instance, recorders.case_seed(self._settings.seed, instance))
         if self._notify is not None:
@@ -95,8 +107,23 @@ class CaseHooks:
         item.stash[_RECORDER] = noted
         item.stash[_PHASES] = {}
         item.stash[_STARTED] = (datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter())
-        with recorders.recording(noted):
-            return (yield)
+        return noted
+
+    def again(self, item: pytest.Item, attempt: int) -> bool:
+        """Whether a case is to begin anew after its attempt of this number; makes it ready for that."""
+        if info_of(item) is None or attempt > self._rig.recovery.retries or self._breaker.is_open:
+            return False
+        phases = item.stash[_PHASES]
+        if not may_begin_again(phases):
+            return False
+        former = recorder_of(item)
+        told = [*former.notes.get("retried", []), str(phases["setup"]["reason"])]
+        if self.folder is not None:
+            self.folder.put_aside(former.instance)
+        noted = self._begin(item)
+        noted.notes["retried"] = told
+        recorders.follow(noted)
+        return True
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
@@ -104,6 +131,8 @@ class CaseHooks:
         info = info_of(item)
         if info is None:
             return
+        if self._breaker.is_open:
+            raise BenchError(self._breaker.reason)
         missing = sorted(set(info.needs) - self._rig.capabilities())
         if missing:
             pytest.skip(f"rig {self._rig.name} has no {', '.join(missing)}")
@@ -135,13 +164,26 @@ class CaseHooks:
         report = yield
         phases = item.stash[_PHASES]
         # call.when, not report.when: the latter is changed below so that JUnit and the HTML say error or failure.
-        phases[call.when] = _phase(report, call)
+        phases[call.when] = phase = _phase(report, call)
+        if phase["outcome"] == "failed":
+            self._acquit(item, phase)
         if report.failed and call.when != "teardown":
             report.when = "call" if phases[call.when]["outcome"] == "failed" else "setup"
         if call.when == "teardown":
             result = self._result(item, info)
             report.hil_result = result  # type: ignore[attr-defined]  # travels with the report from worker to writer
         return report
+
+    @staticmethod
+    def _acquit(item: pytest.Item, phase: Row) -> None:
+        """A device is blamed only over a bench that works: where an instrument is gone, it was that."""
+        ailing = recorder_of(item).ailing()
+        if ailing is not None:
+            phase |= {
+                "outcome": "error",
+                "bench": True,
+                "reason": f"{ailing}; it was seen as: {phase['reason']}",
+            }
 
     def _properties(self, item: pytest.Item, info: CaseInfo) -> list[tuple[str, object]]:
         noted = recorder_of(item)
@@ -160,7 +202,10 @@ class CaseHooks:
         outcome, reason = _verdict(phases)
         started, began = item.stash[_STARTED]
         artefacts = self._artefacts(noted, phases, outcome)
+        fault = _fault(phases)
         return {
+            **({"bench_fault": True} if fault is not None else {}),
+            **({"not_run": True} if self._breaker.is_open else {}),
             "id": noted.instance,
             "case": info.id,
             "sentence": info.sentence,
@@ -206,8 +251,8 @@ class CaseHooks:
 def _phase(report: pytest.TestReport, call: pytest.CallInfo[None]) -> Row:
     reason = ""
     outcome: str = report.outcome
+    error = call.excinfo.value if call.excinfo is not None else None
     if report.failed:
-        error = call.excinfo.value if call.excinfo is not None else None
         outcome = "failed" if _is_the_devices(error, call.when) else "error"
         reason = _first_line(error)
     elif report.skipped:
@@ -216,6 +261,7 @@ def _phase(report: pytest.TestReport, call: pytest.CallInfo[None]) -> Row:
         reason = reason.removeprefix("Skipped: ")
     return {
         "outcome": outcome,
+        "bench": report.failed and outcome == "error" and _is_the_benchs(error),
         "reason": reason,
         "text": _MEMORY_ADDRESS.sub("0x...", report.longreprtext) if report.failed else "",
         "seconds": report.duration,
@@ -233,6 +279,21 @@ def _is_the_devices(error: BaseException | None, when: str) -> bool:
     if isinstance(error, DeviceError):
         return True
     return when == "call" and isinstance(error, AssertionError | pytest.fail.Exception)
+
+
+def _is_the_benchs(error: BaseException | None) -> bool:
+    """Whether `error` is an instrument's or the host's fault, and not a mistake in a test."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(_is_the_benchs(each) for each in error.exceptions)
+    return isinstance(error, BenchError)
+
+
+def _fault(phases: dict[str, Row]) -> str | None:
+    """The fault of the bench that ended a case, if it was that."""
+    for phase in phases.values():
+        if phase["outcome"] != "passed":
+            return str(phase["reason"]) if phase["bench"] else None
+    return None
 
 
 def _first_line(error: BaseException | None) -> str:

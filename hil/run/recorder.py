@@ -38,10 +38,14 @@ def _nothing() -> dict[str, int]:
     return {}
 
 
+def _all_well() -> None:
+    return None
+
+
 @dataclass
 class Recorder:
     """The notes of one case. `clock` gives the bench's time in seconds; `notify` hears of each step; `unmodelled` tells
-    what the firmware has touched so far that the bench does not model.
+    what the firmware has touched so far that the bench does not model; `ailing` which instrument no longer answers.
     """
 
     instance: str
@@ -49,6 +53,7 @@ class Recorder:
     notify: Callable[[Progress], None] = lambda _: None
     clock: Callable[[], float] = _no_bench
     unmodelled: Callable[[], dict[str, int]] = _nothing
+    ailing: Callable[[], str | None] = _all_well
     stages: list[Row] = field(default_factory=list)
     figures: list[Row] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
@@ -120,3 +125,8 @@ def recording(recorder: Recorder) -> Iterator[None]:
         yield
     finally:
         _current.reset(token)
+
+
+def follow(recorder: Recorder) -> None:
+    """Make `recorder` the current one in place of the one that `recording` was given: the case begins anew."""
+    _current.set(recorder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,17 +28,20 @@ class Former:
     results: list[Row]
     asked: Asked
 
-    def check(self, rig: RigFile, plan: Plan, digests: dict[str, str], modules: str) -> None:
+    def check(self, rigs: Mapping[str, RigFile], plan: Plan, digests: dict[str, str], modules: str) -> None:
         """Raises InputError when rig file, plan, cases, firmware or hil are not those that the run began with: its
         results would then be of two kinds.
         """
         parts = {
-            "the rig file": (_json(self.folder / "rig.json"), rig.record()),
+            "the rig file": (_json(self.folder / "rig.json"), next(iter(rigs.values())).record()),
             "the plan": (self.run.get("plan_file"), json.loads(plan.model_dump_json(by_alias=True))),
             "the source of the cases": (self.run.get("modules"), modules),
             "the firmware": (self.run.get("firmware"), digests),
             "the version of hil": (self.run.get("versions", {}).get("hil"), __version__),
         }
+        if len(rigs) > 1:
+            every = {file.name: file.record() for file in rigs.values()}
+            parts["one of the rig files"] = (_json(self.folder / "rigs.json"), every)
         for name, (then, now) in parts.items():
             if then != now:
                 raise InputError(
@@ -58,6 +62,7 @@ def read(asked: Asked) -> Former:
         former = dataclasses.replace(
             asked,
             rig=str(settings["rig"]),
+            rigs=tuple(str(name) for name in settings.get("rigs") or ()),
             plan=str(settings["plan"]),
             seed=int(record.run["seed"]),
             cases=tuple(str(case) for case in settings["cases"]),

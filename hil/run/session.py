@@ -108,20 +108,23 @@ def run_session(
     workers: int = 1,
     left_out: Path | None = None,
     begin: Callable[[RunWriter], None] = lambda writer: None,
+    allotment: object | None = None,
 ) -> tuple[int, RunWriter]:
     """Run the cases of `modules` that `asked` chooses into `folder`; returns pytest's exit code and the run's writer.
 
     `left_out` is a JSON list of instances that are not run. `begin` is called with the writer before the first case.
+    `allotment` is the plugin that gives each worker its rig, where there are several.
     Raises InputError when pytest refuses its arguments, BenchError when the record cannot be written.
     """
     keeper = Keeper(display, cases, begin)
     words = [*arguments(modules, asked), f"--hil-folder={folder}"]
     if left_out is not None:
         words.append(f"--hil-leave-out={left_out}")
-    if workers > 1:
+    if workers > 1 or allotment is not None:
         words += ["-n", str(workers), "--dist", "load"]
     try:
-        code = int(pytest.main([*words, *asked.pytest_arguments], plugins=[keeper]))
+        plugins = [keeper] if allotment is None else [keeper, allotment]
+        code = int(pytest.main([*words, *asked.pytest_arguments], plugins=plugins))
     except KeyboardInterrupt:
         # Before the first case, or after the last one while the report is written, where pytest lets it pass.
         code = int(pytest.ExitCode.INTERRUPTED)

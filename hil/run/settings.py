@@ -13,6 +13,9 @@ from hil.run.plan import Plan
 
 DEFAULT_SEED = 1
 
+WORKER_RIG = "hil_rig"
+"""The key of a pytest-xdist worker's input that names its rig, as it was given on the command line."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -48,8 +51,9 @@ def of(config: pytest.Config) -> Settings:
     seed = config.getoption("hil_seed")
     if seed is None:
         seed = plan.seed if plan is not None else DEFAULT_SEED
+    own: str | None = getattr(config, "workerinput", {}).get(WORKER_RIG)
     return Settings(
-        config.getoption("hil_rig") or files.DEFAULT,
+        own or config.getoption("hil_rig") or files.DEFAULT,
         name,
         seed,
         tuple(config.getoption("hil_case")),

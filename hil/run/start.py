@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TextIO
 
@@ -11,18 +10,18 @@ import pytest
 from hil import bundled
 from hil.errors import BenchError, HilError, InputError
 from hil.filelock import FileLock
+from hil.report.run_folder import RunRecord
 from hil.rig import files
 from hil.rig.schema import RigFile
-from hil.run import controls, resume
+from hil.run import controls, resume, rounds
 from hil.run import plan as plans
 from hil.run.asked import Asked, digest_of, folder_of
 from hil.run.collect import Cases, collect
 from hil.run.display import Display
 from hil.run.folder import RunFolder, check_parent
 from hil.run.plan import Plan
-from hil.run.session import run_session
 from hil.run.signals import own_stdout, sigterm_interrupts
-from hil.run.writer import RunWriter, exit_code_for
+from hil.run.writer import RunWriter
 
 INTERRUPTED = 130
 
@@ -41,11 +40,11 @@ def _run(asked: Asked) -> tuple[int, Path | None]:
     former = resume.read(asked) if asked.resume is not None else None
     if former is not None:
         asked = former.asked
-    rig = files.load(asked.rig)
+    rigs = {name: files.load(name) for name in dict.fromkeys(asked.rigs or (asked.rig,))}
+    rounds.check(rigs)
+    rig = next(iter(rigs.values()))
     plan = plans.load(asked.plan)
-    workers = asked.workers or (plan.workers if rig.bench == "virtual" else 1)
-    if workers > 1 and rig.bench != "virtual":
-        raise InputError(f"rig {rig.name}: a {rig.bench} bench runs one case at a time; give --workers 1")
+    workers = rounds.workers_for(rigs, asked.workers, plan)
     modules = folder_of(asked.plan)
     cases = collect(modules, plan, asked)
     defective = controls.chosen(rig, cases) if asked.controls else {}
@@ -55,20 +54,21 @@ def _run(asked: Asked) -> tuple[int, Path | None]:
     with own_stdout() as stream:
         digests = _build_firmware(rig, asked.defect, stream)
         if former is not None:
-            former.check(rig, plan, digests, digest_of(modules))
+            former.check(rigs, plan, digests, digest_of(modules))
             folder = RunFolder.at(former.folder)
         else:
             folder = RunFolder.create(out, plan.name)
         lock = FileLock(folder.path / "run.json", "run")
         try:
             return _in_folder(
-                folder, former, asked, plan, cases, defective, modules, workers, digests, stream
+                rigs, folder, former, asked, plan, cases, defective, modules, workers, digests, stream
             )
         finally:
             lock.release()
 
 
 def _in_folder(
+    rigs: rounds.Rigs,
     folder: RunFolder,
     former: resume.Former | None,
     asked: Asked,
@@ -80,21 +80,20 @@ def _in_folder(
     digests: dict[str, str],
     stream: TextIO,
 ) -> tuple[int, Path]:
-    left_out: Path | None = None
     finished = {str(result["id"]) for result in former.results} if former is not None else set[str]()
     if former is not None:
         folder.mend(finished)
-        left_out = folder.path / resume.FINISHED
-        folder.write_text(resume.FINISHED, json.dumps(sorted(finished)) + "\n")
     display = Display(stream, len(cases), former.results if former is not None else ())
 
-    def begin(writer: RunWriter) -> None:
+    def begin(writer: RunWriter, is_first: bool) -> None:
         before = former.run if former is not None else None
+        if not is_first:
+            before = RunRecord.load(folder.path).run
         writer.begin(plan, digests, before, controls=asked.controls, modules=digest_of(modules))
 
     left = [instance for instance, _ in cases.values() if instance not in finished]
-    code, writer = run_session(
-        modules, asked, cases, folder.path, display, workers=workers, left_out=left_out, begin=begin
+    code, writer = rounds.run(
+        rigs, modules, asked, cases, folder, plan, display, workers=workers, finished=finished, begin=begin
     )
     told = _exit_code(code, writer, nothing_left=not left)
     if defective and told != INTERRUPTED:
@@ -112,7 +111,6 @@ def _in_folder(
 def _remember(folder: Path, stream: TextIO) -> None:
     """Add the run to the history beside it. What goes wrong there is told, and is no fault of the run."""
     from hil.history.store import History, default_path
-    from hil.report.run_folder import RunRecord
 
     try:
         with History(default_path(folder.resolve().parent)) as history:
@@ -130,7 +128,7 @@ def _exit_code(code: int, writer: RunWriter, *, nothing_left: bool) -> int:
         raise InputError("the arguments after -- leave no case to run")
     if code == pytest.ExitCode.INTERNAL_ERROR:
         return BenchError.exit_code
-    return exit_code_for(result["outcome"] for result in writer.results)
+    return writer.exit_code
 
 
 def _build_firmware(rig: RigFile, defect: str | None, stream: TextIO) -> dict[str, str]:

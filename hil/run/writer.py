@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import platform
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 
 import pytest
 
 from hil import __version__
-from hil.errors import BenchError, InputError
+from hil.errors import BenchError, DeviceError, InputError
 from hil.report import changes, junit
 from hil.report.page import NAME, page
 from hil.report.run_folder import RunRecord, read_results
@@ -25,7 +26,7 @@ from hil.run.folder import WALL_KEY, RunFolder
 from hil.run.interrupt import from_outside
 from hil.run.plan import Plan
 from hil.run.recorder import Row, case_seed
-from hil.run.settings import Settings
+from hil.run.settings import WORKER_RIG, Settings
 
 CLOCK_JUMP_S = 5.0
 """The wall clock was set during a session when it and the monotonic clock differ by more than this."""
@@ -75,6 +76,11 @@ class RunWriter:
         self._began = time.perf_counter()
         self._began_at = datetime.now(UTC)
         self.interrupted = False
+        self.held: list[Row] = []
+        """Results that are not final yet: of cases that were not run, or that may go to another rig."""
+        self.tried: dict[str, list[Row]] = {}
+        """The results of a case that ended by the fault of another rig before."""
+        self._rigs: dict[str, RigFile] = {settings.rig: rig}
         self.trouble: str | None = None
         """Why the record could not be written, if it could not."""
         self._record: Row = {
@@ -105,6 +111,24 @@ class RunWriter:
         }
         self._rig = rig
 
+    def share(self, rigs: Mapping[str, RigFile]) -> None:
+        """Say which rigs the run has, by the names they were given by."""
+        self._rigs = dict(rigs)
+        if len(rigs) == 1:
+            return
+        files = list(rigs.values())
+        self._rig = files[0]
+        self._record |= {
+            "rig": " + ".join(sorted(file.name for file in files)),
+            # A run is worth no more than the weakest of its benches; each result names its own.
+            "bench": "real" if all(file.kind == "real" for file in files) else "virtual",
+            "rigs": [
+                {"name": file.name, "given": given, "bench": file.kind, "description": file.description}
+                for given, file in rigs.items()
+            ],
+        }
+        self._record["settings"] |= {"rig": next(iter(rigs)), "rigs": list(rigs)}
+
     def begin(
         self,
         plan: Plan | None,
@@ -125,6 +149,9 @@ class RunWriter:
             self.results = read_results(self.folder.path)
         else:
             self.folder.write_text("rig.json", json.dumps(self._rig.record(), indent=2) + "\n")
+            if len(self._rigs) > 1:
+                every = {file.name: file.record() for file in self._rigs.values()}
+                self.folder.write_text("rigs.json", json.dumps(every, indent=2) + "\n")
         session: Row = {"started": _told(self._began_at), "ended": None, "wall_seconds": None}
         self._record["sessions"] = [*self._record["sessions"], session]
         self._record["firmware"] = firmware
@@ -139,6 +166,17 @@ class RunWriter:
         result: Row | None = getattr(report, "hil_result", None)
         if result is None:
             return
+        if result.get("not_run") or (result.get("bench_fault") and len(self._rigs) > 1):
+            self.held.append(result)
+            del report.hil_result
+            report.hil_held = result  # type: ignore[attr-defined]  # for those who hear of the report next
+            return
+        self._add(result)
+
+    def _add(self, result: Row) -> None:
+        before = [row for row in self.tried.get(str(result["id"]), ()) if row is not result]
+        if before:
+            result["notes"]["elsewhere"] = [{"rig": row["rig"], "reason": row["reason"]} for row in before]
         try:
             self.folder.append_result(result)
         except BenchError as error:
@@ -155,9 +193,13 @@ class RunWriter:
         instance, info = self.cases[crashitem]
         report.when = "teardown"  # the last phase: what waits for the end of a test has it here
         report.user_properties = [("case", instance), ("sentence", info.sentence)]
-        report.hil_result = self._lost(instance, info, crashitem)  # type: ignore[attr-defined]  # as CaseHooks does
+        node = getattr(report, "node", None)
+        given = node.workerinput.get(WORKER_RIG) if node is not None else None
+        report.hil_result = self._lost(instance, info, crashitem, given)  # type: ignore[attr-defined]  # as CaseHooks does
 
-    def _lost(self, instance: str, info: CaseInfo, nodeid: str) -> Row:
+    def _lost(self, instance: str, info: CaseInfo, nodeid: str, given: str | None) -> Row:
+        rig = self._rigs.get(given or "", self._rig)
+        settings = self._settings if given is None else dataclasses.replace(self._settings, rig=given)
         folder = self.folder.case_folder(instance)
         return {
             "id": instance,
@@ -168,9 +210,10 @@ class RunWriter:
             "controls": [vars(control) for control in info.controls],
             "outcome": "error",
             "reason": "the process that ran this case died",
-            "rig": self._record["rig"],
-            "bench": self._record["bench"],
-            "calibration": calibration.told(self._rig, self._began_at.date()),
+            "bench_fault": True,
+            "rig": rig.name,
+            "bench": rig.kind,
+            "calibration": calibration.told(rig, self._began_at.date()),
             "seed": case_seed(self._settings.seed, instance),
             "seconds": 0.0,
             "stages": [],
@@ -182,10 +225,33 @@ class RunWriter:
             "artefacts": sorted(
                 f"cases/{folder.name}/{path.name}" for path in folder.iterdir() if path.is_file()
             ),
-            "command": self._settings.command(instance),
+            "command": settings.command(instance),
             "nodeid": nodeid,
             WALL_KEY: {"started": _now(), "seconds": 0.0, "worker": "", "steps": {}},
         }
+
+    def settle(self, to_come: Mapping[str, set[str]]) -> None:
+        """Make final what is held, but for the cases of `to_come`, which go to other rigs, and for those that were not
+        run: these the record names.
+        """
+        final = {str(row["id"]): row for row in self.held if not row.get("not_run")}
+        # A case that no rig is left for ends as it did on the last one that it had.
+        for row in self.held:
+            name = str(row["id"])
+            if row.get("not_run") and self.tried.get(name):
+                final[name] = self.tried[name][-1]
+        if not self.interrupted:
+            try:
+                for name in sorted(final.keys() - to_come.keys()):
+                    self._add(final[name])
+            except pytest.exit.Exception:
+                return
+        self.held = [
+            row
+            for row in self.held
+            if str(row["id"]) in to_come or str(row["id"]) not in final or self.interrupted
+        ]
+        self.finish()
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Mark the run as cut short, if it was from outside."""
@@ -200,6 +266,12 @@ class RunWriter:
     def record(self) -> Row:
         """What run.json holds."""
         return self._record
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of what has ended so far: a case that the bench kept from being run is the bench's failure."""
+        code = exit_code_for(result["outcome"] for result in self.results)
+        return BenchError.exit_code if self.held and code != DeviceError.exit_code else code
 
     def controls(self, rows: list[Row]) -> None:
         """Keep how the negative controls ended."""
@@ -231,11 +303,15 @@ class RunWriter:
             images.update(result["images"])
             unmodelled.update(result["notes"].get("unmodelled", {}))
         self._record |= {
-            "state": "interrupted" if self.interrupted or self.trouble else "finished",
+            "state": "interrupted" if self.interrupted or self.trouble or self.held else "finished",
+            "not_run": [
+                {"id": row["id"], "rig": row["rig"], "reason": row["reason"]}
+                for row in sorted(self.held, key=lambda each: str(each["id"]))
+            ],
             "ended": _told(now),
             "workers": self.workers,
             "counts": {outcome: counts[outcome] for outcome in OUTCOMES},
-            "exit_code": 130 if self.interrupted else exit_code_for(counts.elements()),
+            "exit_code": 130 if self.interrupted else self.exit_code,
             "bench_seconds": round(bench_seconds, 6),
             "wall_seconds": round(sum(each["wall_seconds"] or 0.0 for each in self._record["sessions"]), 3),
             "images": images,

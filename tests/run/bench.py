@@ -87,8 +87,16 @@ class MiniBench:
         return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
 
     def run(self, *arguments: str) -> Ended:
+        return self._ended(self.command(*arguments))
+
+    def resume(self, folder: Path) -> Ended:
+        """Go on with a run."""
+        words = ["run", "--resume", str(folder)]
+        return self._ended([sys.executable, "-c", "from hil.cli import main; main()", *words])
+
+    def _ended(self, command: list[str]) -> Ended:
         done = subprocess.run(
-            self.command(*arguments),
+            command,
             check=False,
             cwd=self.folder,
             env=self.environment,

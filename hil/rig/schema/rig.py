@@ -13,6 +13,7 @@ from hil.rig.schema.console import ConsoleFile
 from hil.rig.schema.device import DeviceFile
 from hil.rig.schema.initiator import InitiatorFile
 from hil.rig.schema.probe import ProbeFile
+from hil.rig.schema.recovery import RecoveryFile
 from hil.rig.schema.supply import SupplyFile
 from hil.rig.schema.virtual import VirtualFile
 from hil.tomlfile import Mistake
@@ -59,6 +60,9 @@ class RigFile(Table):
     spare: SpareFile | None = Field(default=None, description="a second controller, which plays a peripheral")
     console: ConsoleFile | None = Field(default=None, description="the serial console")
     initiator: InitiatorFile | None = Field(default=None, description="a program that drives the update")
+    recovery: RecoveryFile = Field(
+        default_factory=RecoveryFile, description="what is done about faults of the bench itself"
+    )
     virtual: VirtualFile | None = Field(default=None, description="settings of a virtual bench")
 
     _folder: Path = PrivateAttr(default_factory=Path)
