@@ -13,7 +13,7 @@ from hil.errors import BenchError
 from hil.filelock import FileLock
 from hil.rig.schema import RigFile
 
-PATIENCE_S = 20.0
+PATIENCE_S = 30.0
 """How long a claimed bench is waited for: the guardian of a run that was killed needs a moment to switch it off."""
 _BETWEEN_TRIES_S = 0.1
 _ADDRESSES = (

@@ -27,7 +27,7 @@ from hil.rig.schema import RigFile
 
 GOODBYE = b"goodbye\n"
 READY = b"ready\n"
-ATTEMPTS_S = 30.0
+ATTEMPTS_S = 15.0
 """How long the supply is tried: its connection may have to time out on the instrument's side first."""
 LOG = "guardian.log"
 _END_S = 10.0
