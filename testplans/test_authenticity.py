@@ -101,14 +101,16 @@ def _offer(dut: Device, update: ReportedUpdate, image: SignedImage) -> SmpResult
 
 
 def _place(dut: Device, image: SignedImage) -> None:
-    """Put an image and the request to install it into the update slot by the probe, past the application."""
+    """Put an image and the request to install it into the update slot by the probe, past the application.
+
+    The probe keeps the device halted, so that the next reset is the first start that sees them.
+    """
     slot = dut.file.slot("secondary")
     offset = dut.file.flash_page if dut.file.swap == "offset" else 0
     probe = dut.rig.probe
     probe.erase(slot.start, slot.size)
     probe.program(image.data, slot.start + offset)
     probe.program(TRAILER_MAGIC, slot.end - len(TRAILER_MAGIC))
-    dut.rig.release_probe()
 
 
 def _refused(dut: Device, image: SignedImage, base: SignedImage, reason: Refusal, what: str) -> None:

@@ -15,10 +15,12 @@ from pyocd.core.target import Target
 from pyocd.flash.eraser import FlashEraser
 from pyocd.flash.loader import FlashLoader
 from pyocd.probe.aggregator import DebugProbeAggregator
+from pyocd.probe.tcp_client_probe import TCPClientProbe
 
 from hil.errors import BenchError, InputError
 from hil.hexfile import read_image
 from hil.probe.base import Progress
+from hil.probe.remote_socket import BoundedSocket
 from hil.wire import DIRECT, Wires
 
 MAX_LENGTH = 16 << 20
@@ -117,6 +119,8 @@ class PyocdProbe:
         """The one probe that is meant; BenchError says what was found instead."""
         if self._unique_id is not None:
             probe = DebugProbeAggregator.get_probe_with_id(self._unique_id)
+            if isinstance(probe, TCPClientProbe):
+                probe._socket = BoundedSocket(*probe._socket._address)
             if probe is not None:
                 return probe
         probes = DebugProbeAggregator.get_all_connected_probes()
@@ -319,7 +323,7 @@ class PyocdProbe:
         """pyOCD's errors as one line that names probe and action."""
         try:
             yield
-        except (exceptions.Error, OSError) as error:
+        except (exceptions.Error, OSError, ValueError, AssertionError) as error:  # pyOCD raises them all
             text = " ".join(str(error).split()) or type(error).__name__
             raise BenchError(f"probe {self._name}: cannot {action}: {text[:300]}") from None
 

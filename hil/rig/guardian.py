@@ -126,7 +126,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
         signal.signal(number, signal.SIG_IGN)
     task = json.loads(sys.stdin.buffer.readline())
-    file = RigFile.model_validate(task["rig"])
+    file = RigFile.model_validate_json(json.dumps(task["rig"]))
     sys.stdout.buffer.write(READY)
     sys.stdout.buffer.flush()
     if sys.stdin.buffer.read().endswith(GOODBYE):

@@ -211,6 +211,9 @@ class Rig:
             with _collecting(trouble):
                 notes |= self._bench.notes()
             with _collecting(trouble):
+                if self._probe is not None and self.file.supply is None:
+                    self._probe.reset()  # it keeps its power, and may stand in the middle of a flash loader
+            with _collecting(trouble):
                 # In good order the debugger leaves before the power does; pyOCD complains otherwise.
                 self.release_probe()
         finally:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import logging
+import select
+from functools import partial
 from typing import Any
 
 import pyvisa
 from pyvisa.errors import Error as PyVisaError
 from pyvisa.errors import VisaIOError
+from pyvisa_py.tcpip import TCPIPSocketSession
 
 from hil.errors import BenchError, InputError
 from hil.wire import DIRECT, Wires
 
 ANSWER_LIMIT = 1024
 """Bytes of one answer; more is refused, since no answer of a supply is longer."""
+
+_DRAIN_LIMIT = 1 << 20
+"""Bytes that are dropped at a time: an instrument that talks without an end is not waited out."""
 
 DEFAULT_BAUD = 9600
 """bit/s, what serial instruments come out of the box with."""
@@ -39,7 +45,7 @@ class Instrument:
         self.name = resource
         self._timeout_s = timeout_s
         try:
-            opened: Any = wires.visa("supply", lambda: pyvisa.ResourceManager("@py").open_resource(resource))
+            opened: Any = wires.visa("supply", lambda: _open(resource))
         except PyVisaError as error:
             if getattr(error, "error_code", None) in (
                 None,
@@ -109,6 +115,27 @@ class Instrument:
                 resource.close()
             except Exception as error:
                 log.debug("%s: closing: %s", self.name, _reason(error))
+
+
+def _open(resource: str) -> Any:
+    opened: Any = pyvisa.ResourceManager("@py").open_resource(resource)
+    session = getattr(opened.visalib, "sessions", {}).get(opened.session)
+    if isinstance(session, TCPIPSocketSession):
+        # pyvisa-py's own never returns once the instrument has hung up, and takes 0.1 s each time else.
+        session.clear = partial(_drain, session)
+    return opened
+
+
+def _drain(session: Any) -> Any:
+    """Drop what has come in on a raw socket; what is still on its way cannot be waited for."""
+    session._pending_buffer.clear()
+    dropped = 0
+    while dropped < _DRAIN_LIMIT and select.select([session.interface], [], [], 0)[0]:
+        data = session.interface.recv(4096)
+        if not data:
+            raise ConnectionResetError("the instrument has hung up")
+        dropped += len(data)
+    return pyvisa.constants.StatusCode.success
 
 
 def _reason(error: BaseException) -> str:
