@@ -78,7 +78,8 @@ class MiniBench:
         (self.folder / name).write_text(HEAD + text)
 
     def command(self, *arguments: str) -> list[str]:
-        words = ["run", "--rig", "rig.toml", "--plan", "plan.toml", "--out", "out", *arguments]
+        rig = [] if "--rig" in arguments else ["--rig", "rig.toml"]
+        words = ["run", *rig, "--plan", "plan.toml", "--out", "out", *arguments]
         return [sys.executable, "-c", "from hil.cli import main; main()", *words]
 
     @property
