@@ -65,6 +65,13 @@ def sweep(
             help="Share of the states decided by reasoning to start too.",
         ),
     ] = 0.05,
+    remember_crypto: Annotated[
+        bool,
+        typer.Option(
+            "--remember-crypto",
+            help="Execute hash and signature check once for each input, and one repetition in a hundred to compare.",
+        ),
+    ] = False,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of the torn cells.")] = 0,
     defect: Annotated[str | None, typer.Option("--defect", hidden=True)] = None,
 ) -> None:
@@ -107,6 +114,7 @@ def sweep(
             budget_s=seconds,
             most_cuts=cuts,
             size=size,
+            remember_crypto=remember_crypto,
             watch=lambda explorer, passed: live.update(_progress(explorer, passed)),
         )
     folder = parent / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-sweep-{scenario}"

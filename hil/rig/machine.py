@@ -13,6 +13,7 @@ from hil.errors import InputError
 from hil.rig.schema import RigFile, VirtualFile
 from hil.virtual import statefile
 from hil.virtual.coldboot import QUIET_S, TIMEOUT_S, ColdBoot, Operation, Settled
+from hil.virtual.remembered import Part, Pure
 from hil.virtual.soc.flash_physics import UNSTABLE_SHARE, torn
 from hil.virtual.soc.memory import FLASH_PAGE, FLASH_SIZE
 from hil.virtual.statefile import KitState
@@ -23,8 +24,11 @@ __all__ = [
     "QUIET_S",
     "TEAR_MODEL",
     "TIMEOUT_S",
+    "EmulatedKit",
     "Machine",
     "Operation",
+    "Part",
+    "Pure",
     "Settled",
     "open_machine",
     "write_state",
@@ -65,7 +69,9 @@ class Machine(Protocol):
         """Executed since it was made."""
 
 
-class _EmulatedKit(ColdBoot):
+class EmulatedKit(ColdBoot):
+    """See Machine."""
+
     def tear(self, seed: str, old: int, new: int, bits: int, depth: float) -> tuple[int, int]:
         return torn(random.Random(seed), old, new, bits, depth)
 
@@ -75,7 +81,8 @@ def open_machine(
     flash: bytes,
     fixed: frozenset[int],
     console: Callable[[bytes], None] | None = None,
-) -> Machine:
+    pure: Mapping[int, Pure] | None = None,
+) -> EmulatedKit:
     """The rig's kit, with `flash` in it; pages of `fixed` hold the bootloader and what belongs to it.
 
     Raises InputError for a bench that is not virtual: only an emulated kit can be cut at one operation.
@@ -86,13 +93,14 @@ def open_machine(
             "a sweep needs a virtual one"
         )
     settings = rig.virtual or VirtualFile()
-    return _EmulatedKit(
+    return EmulatedKit(
         flash,
         fixed,
         revision=settings.revision,
         without_anomalies=frozenset(settings.without_anomalies),
         volts=rig.supply.nominal_volts if rig.supply is not None else 3.0,
         console=console,
+        pure=pure,
     )
 
 

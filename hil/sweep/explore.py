@@ -230,6 +230,9 @@ class Explorer:
 
     def edge(self, origin: int, state: int) -> Place:
         """The cut that leads from one state to the other. Raises KeyError when none does."""
+        place = self.nodes[state].place
+        if place is not None and place.origin == origin:
+            return place
         start = self.content_of(origin)
         wanted = self.nodes[state].key
         for reading, number in enumerate(self.nodes[origin].starts):

@@ -34,6 +34,7 @@ def told(
     stopped: str,
     seconds: float,
     instructions: int,
+    remembered: Any,
     settings: Json,
 ) -> Json:
     """The whole result. `stopped` says where an exploration that is not closed ended."""
@@ -63,7 +64,9 @@ def told(
             "checked": counts.checked,
             "joined": explorer.joined,
             "starts_recorded": len(explorer.traces),
-            "native_crypto": 0,
+            "crypto_executed": remembered.executed if remembered is not None else 0,
+            "crypto_answered": remembered.answered if remembered is not None else 0,
+            "crypto_compared": remembered.compared if remembered is not None else 0,
         },
         "speed": {
             "seconds": round(seconds, 1),

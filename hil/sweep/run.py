@@ -11,6 +11,7 @@ from hil.rig.machine import open_machine
 from hil.rig.schema import RigFile
 from hil.sweep import result
 from hil.sweep.content import Base
+from hil.sweep.crypto import pure_functions
 from hil.sweep.explore import Explorer
 from hil.sweep.judge import Judge
 from hil.sweep.scenario import Scenario
@@ -37,6 +38,7 @@ def sweep(
     most_cuts: int | None = None,
     size: int | None = None,
     enough: int | None = None,
+    remember_crypto: bool = False,
     watch: Watcher = lambda explorer, seconds: None,
     judge: Judge | None = None,
 ) -> dict[str, Any]:
@@ -47,7 +49,8 @@ def sweep(
     even with power.
     """
     began = time.monotonic()
-    machine = open_machine(rig, scenario.flash, scenario.fixed)
+    pure = pure_functions(scenario) if remember_crypto else None
+    machine = open_machine(rig, scenario.flash, scenario.fixed, pure=pure)
     judging = judge or Judge(scenario)
     explorer = Explorer(machine, Base(scenario.flash), judging, depths=depths, check=check, seed=seed)
     told = 0.0
@@ -91,6 +94,7 @@ def sweep(
         stopped=stopped,
         seconds=time.monotonic() - began,
         instructions=machine.instructions,
+        remembered=machine.remembered,
         settings={
             "depths": list(depths),
             "check": check,
@@ -98,5 +102,6 @@ def sweep(
             "budget_seconds": budget_s,
             "most_cuts": most_cuts,
             "size": size,
+            "remember_crypto": remember_crypto,
         },
     )

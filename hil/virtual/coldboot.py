@@ -18,6 +18,7 @@ from hil.virtual.kernel import TICKS_PER_MS, TICKS_PER_SECOND, Kernel
 from hil.virtual.kit import Kit
 from hil.virtual.power.rail import Rail
 from hil.virtual.power.source import Profile
+from hil.virtual.remembered import Pure, Remembered
 from hil.virtual.soc.memory import FLASH_PAGE, FLASH_SIZE
 from hil.virtual.soc.peripheral import ResetCause
 
@@ -64,7 +65,8 @@ class ColdBoot:
 
     `base` is the whole flash as the scenario begins with it. `fixed` are the numbers of the pages that are
     the bootloader's own: what is read of all others is noted, and the execution of any of them ends a start.
-    `console` is given what the kit prints.
+    `pure` are functions by address of which a call is executed once for each input (`remembered`). `console`
+    is given what the kit prints.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class ColdBoot:
         revision: str = "Rev2",
         without_anomalies: frozenset[int] = frozenset(),
         volts: float = 3.0,
+        pure: Mapping[int, Pure] | None = None,
         console: Callable[[bytes], None] | None = None,
     ) -> None:
         if len(base) != FLASH_SIZE:
@@ -100,6 +103,10 @@ class ColdBoot:
         self._resets = 0
         soc.on_reset.append(self._was_reset)
         soc.cpu.watch_reads(sum(1 << page for page in range(FLASH_SIZE // FLASH_PAGE) if page not in fixed))
+        self.remembered: Remembered | None = None
+        if pure:
+            self.remembered = Remembered(kernel, soc.cpu, soc.memory, pure, soc.cpu.note_reads)
+            self.remembered.begin()
         self._state = self._save()
         self._began = kernel.now
         if console is None:
@@ -127,6 +134,8 @@ class ColdBoot:
         self._restore(self._state)
         for page, data in pages.items():
             self._memory.write(page * FLASH_PAGE, data)
+        if self.remembered is not None:
+            self.remembered.forget_interrupted()
         self.starts += 1
         self._resets = 0
         kernel, cpu = self._kernel, self._soc.cpu

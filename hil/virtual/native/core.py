@@ -36,6 +36,7 @@ BUS_WRITE = CFUNCTYPE(None, c_uint32, c_uint32, c_uint32)
 NVM_STOP = CFUNCTYPE(None)
 NVM_EXCESS = CFUNCTYPE(None, ctypes.c_uint32)
 FIRST_READ = CFUNCTYPE(None, ctypes.c_uint32)
+CALL = CFUNCTYPE(c_uint32, c_uint32)
 
 _U64, _U32, _I32 = c_uint64, c_uint32, c_int32
 
@@ -88,6 +89,7 @@ class Core(ctypes.Structure):
         ("on_nvm_stop", NVM_STOP),
         ("on_nvm_excess", NVM_EXCESS),
         ("on_first_read", FIRST_READ),
+        ("on_call", CALL),
         ("nvm_writes", c_void_p),
         *_named(c_void_p, "flash ram uicr"),
         ("latch", c_void_p * _LATCHES),
@@ -112,7 +114,7 @@ class Core(ctypes.Structure):
         ("mpu_size", _U32 * MPU_REGIONS),
         *_named(_U32, "mpu_view pages_changed"),
         *_named(_U32, "nvm_write_enable nvm_mode nvm_address nvm_old nvm_new nvm_next nvm_asked"),
-        ("reached", _U32),
+        *_named(_U32, "call_hooks reached"),
         *_named(_U32, "halt step stepped debug_enabled mask_interrupts watch_hit watched"),
         ("keep", _U32),
         ("breakpoints", _U32),

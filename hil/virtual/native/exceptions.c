@@ -199,6 +199,8 @@ void core_supervisor_call(struct core *c) {
 
 /* BKPT (C1.4.2): halt with a debugger, else DebugMonitor, else HardFault. */
 void core_breakpoint(struct core *c) {
+    if (c->call_hooks && c->on_call(c->pc))
+        return;
     if (c->debug_enabled)
         c->halt = HALT_BREAKPOINT;
     else if ((c->enabled & bit(DEBUG_MONITOR)) &&

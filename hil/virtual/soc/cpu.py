@@ -22,6 +22,7 @@ from hil.virtual.soc import registers
 from hil.virtual.soc.engines import Engines
 from hil.virtual.soc.memory import (
     FLASH_BASE,
+    FLASH_PAGE,
     FLASH_SIZE,
     BusFault,
     Memory,
@@ -125,6 +126,7 @@ class Cpu:
         self._engines = Engines(self._core, memory, name)
         self._engine = self._engines.blockwise
         self._registers = RegisterBlock()
+        self._on_call: Callable[[int], bool] | None = None
         self._join()
         self._pristine = self._engine.context_save()
         self._reset_core()
@@ -348,7 +350,9 @@ class Cpu:
         return int(self._core.address if self._core.inside else self._core.pc)
 
     def register_bytes(self) -> bytes:
-        """R0 to R12, SP, LR and the flags of the engine that holds them now, and the program counter, for comparing."""
+        """R0 to R12, SP, LR and the flags of the engine that holds them now, and the program counter, for
+        comparing.
+        """
         return self._registers.read(self._core.engine) + self.program_counter.to_bytes(4, "little")
 
     @property
@@ -357,7 +361,9 @@ class Cpu:
 
     @property
     def latest_fault(self) -> tuple[int, int, int]:
-        """(exception, address of its frame or 0 if none could be pushed, EXC_RETURN) of the latest fault handler."""
+        """(exception, address of its frame or 0 if none could be pushed, EXC_RETURN) of the latest fault
+        handler.
+        """
         core = self._core
         return int(core.fault_exception), int(core.fault_frame), int(core.fault_return)
 
@@ -504,12 +510,14 @@ class Cpu:
         core.on_nvm_stop = native.NVM_STOP(self._nvm_stop)
         core.on_nvm_excess = native.NVM_EXCESS(self._nvm_excess)
         core.on_first_read = native.FIRST_READ(self._first_read)
+        core.on_call = native.CALL(self._call)
         core.nvm_writes = native.buffer_address(self.nvm.counts.counts)
         self._keep += [
             core.bus_read,
             core.bus_write,
             core.on_nvm_stop,
             core.on_nvm_excess,
+            core.on_call,
             core.on_first_read,
         ]
 
@@ -559,8 +567,9 @@ class Cpu:
             self._keep_error(error)
 
     def watch_reads(self, pages: int) -> None:
-        """Watch these flash pages, a bit each: `on_first_read` is called at the first read of each of them, and the CPU
-        hangs in front of the first instruction in one, with `reached` set. Not inside an access.
+        """Watch these flash pages, a bit each: `on_first_read` is called at the first read of each of them,
+        and the CPU hangs in front of the first instruction in one, with `reached` set. Not inside an
+        access.
         """
         for index in range(PAGES // 64):
             self._core.read_watch[index] = pages >> 64 * index & (1 << 64) - 1
@@ -572,6 +581,38 @@ class Cpu:
     def reached(self) -> bool:
         """The CPU hangs in front of an instruction in a watched page."""
         return bool(self._core.reached)
+
+    def hook_calls(self, on_call: Callable[[int], bool] | None, count: int) -> None:
+        """Ask `on_call` about each BKPT instruction that is executed, by its address; True: it was taken care
+        of.
+
+        It may change registers (`write_register`), where execution goes on (`go_to`) and memory. `count` is
+        the number of such instructions in place, 0 for none; the owner has put them there.
+        """
+        self._on_call = on_call
+        self._core.call_hooks = count
+
+    def _call(self, address: int) -> int:
+        try:
+            return int(self._on_call is not None and self._on_call(address))
+        except BaseException as error:
+            self._keep_error(error)
+            return 1
+
+    def note_reads(self, address: int, size: int) -> None:
+        """Count a read of memory that was made for the program as its own (`watch_reads`)."""
+        if address >= FLASH_SIZE or not size:
+            return
+        core = self._core
+        for page in range(address // FLASH_PAGE, min((address + size - 1) // FLASH_PAGE + 1, PAGES)):
+            index, bit = page // 64, 1 << page % 64
+            if core.read_watch[index] & bit and not core.read_seen[index] & bit:
+                core.read_seen[index] |= bit
+                self.on_first_read(page)
+
+    def go_to(self, address: int) -> None:
+        """Go on at this address; its lowest bit is 1 for Thumb, as in a function pointer."""
+        self._core.pc, self._core.thumb = address & ~1, address & 1
 
     def _nvm_excess(self, address: int) -> None:
         try:
