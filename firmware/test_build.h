@@ -13,7 +13,9 @@
      defined(HIL_DEFECT_PERSIST) || defined(HIL_DEFECT_MIXED) || defined(HIL_DEFECT_LENGTHS) ||    \
      defined(HIL_DEFECT_TAKEN) || defined(HIL_DEFECT_RUNNING) ||                                   \
      defined(HIL_DEFECT_FACTORY_RESET) || defined(HIL_DEFECT_INSTALL) ||                           \
-     defined(HIL_DEFECT_MTU) || defined(HIL_DEFECT_ASSERTION) || defined(HIL_DEFECT_SLOW)) &&      \
+     defined(HIL_DEFECT_COPY_DONE) || defined(HIL_DEFECT_STATUS) || defined(HIL_DEFECT_MAGIC) ||   \
+     defined(HIL_DEFECT_REVERT) || defined(HIL_DEFECT_REQUEST) || defined(HIL_DEFECT_MTU) ||       \
+     defined(HIL_DEFECT_ASSERTION) || defined(HIL_DEFECT_SLOW)) &&                                 \
     !defined(HIL_TEST_BUILD)
 #error "a production build must not carry a defect: HIL_DEFECT_* needs HIL_TEST_BUILD"
 #endif

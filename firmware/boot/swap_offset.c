@@ -6,6 +6,7 @@
 #include "boot/log.h"
 #include "boot/steady.h"
 #include "flash_map.h"
+#include "test_build.h"
 
 #define PAGE FLASH_MAP_PAGE_SIZE
 #define STEPS_PER_PAGE 2u
@@ -67,6 +68,10 @@ bool swap_begin(const struct swap_plan *plan) {
     if (!trailer_settle(TRAILER_SECONDARY)) {
         return false;
     }
+#ifdef HIL_DEFECT_REQUEST
+    trailer_invalidate(TRAILER_SECONDARY);
+    trailer_erase(TRAILER_SECONDARY);
+#endif
     trailer_invalidate(TRAILER_PRIMARY);
     trailer_make(TRAILER_PRIMARY, &content);
     trailer_invalidate(TRAILER_SECONDARY);
@@ -166,6 +171,14 @@ enum boot_swap swap_finish(void) {
     }
     find_ciphers(type, pages, done, &leaving, &entering);
     for (; done < total; done++) {
+#ifdef HIL_DEFECT_COPY_DONE
+        if (done + 1u == total) {
+            trailer_set_flag(TRAILER_PRIMARY, TRAILER_COPY_DONE);
+        }
+#endif
+#ifdef HIL_DEFECT_STATUS
+        trailer_record_step(done);
+#endif
         run_step(done, pages, revert, &leaving, &entering);
         trailer_record_step(done);
     }

@@ -6,6 +6,7 @@
 #include "boot/steady.h"
 #include "flash_map.h"
 #include "soc/flash.h"
+#include "test_build.h"
 
 #define FROM_END_MAGIC 16u
 #define FROM_END_IMAGE_OK 24u
@@ -93,6 +94,9 @@ static bool write_word(enum trailer_slot slot, uint32_t from_end, uint32_t value
 }
 
 static bool write_content(enum trailer_slot slot, const struct trailer_content *content) {
+#ifdef HIL_DEFECT_MAGIC
+    (void)steady_write(address_of(slot, FROM_END_MAGIC), magic, sizeof magic);
+#endif
     bool written = write_word(slot, FROM_END_SWAP_INFO, 0xFFFFFF00u | (uint32_t)content->type) &&
                    write_word(slot, FROM_END_SWAP_SIZE, content->swap_size) &&
                    write_word(slot, FROM_END_TLV_SIZES, content->tlv_sizes);

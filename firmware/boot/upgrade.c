@@ -105,9 +105,13 @@ static bool begin_revert(const struct provisioning *page, struct boot_image_info
     struct cipher former_cipher;
     struct cipher unconfirmed_cipher;
     enum boot_refusal refusal = image_read_former(&former);
+#ifdef HIL_DEFECT_REVERT
+    former_cipher.active = false;
+#else
     if (refusal == BOOT_REFUSAL_NONE) {
         refusal = validate_image(&former, page, &former_cipher, NULL);
     }
+#endif
     if (refusal != BOOT_REFUSAL_NONE) {
         info->refusal = (uint8_t)refusal;
         log_image(0u);

@@ -324,11 +324,12 @@ class Explorer:
         for index, operation in enumerate(trace.operations):
             if not left:
                 return True
-            if index >= len(trace.done):
+            met = trace.cuts_at(index)
+            if met is None:
                 return False  # its cuts were not met, for the bound
             erased = operation.address // PAGE if operation.kind == "erase page" else None
             behind = left - {erased}
-            for states, pages in ((trace.next[index], left), ((trace.done[index],), behind)):
+            for states, pages in ((met[0], left), ((met[1],), behind)):
                 for number in states:
                     for start in self.nodes[number].starts:
                         if self._causes[start] & pages or not self._cannot_tell(start, pages):
@@ -383,6 +384,8 @@ class Explorer:
         at = self.content_of(number)
         chosen = None if self._all else interesting(trace, *self._shares, self._seed)
         for index, operation in enumerate(trace.operations):
+            if index == trace.own and self._go_over(number, reading, trace):
+                return
             if chosen is not None and index not in chosen:
                 apply(at, operation)
                 continue
@@ -401,7 +404,21 @@ class Explorer:
                 self.nodes[number].like.append(trace.origin)
                 return  # from here on it is the start that is walked for the trace itself
             yield
+        trace.ended = at
         self._end(number, reading, trace, at)
+
+    def _go_over(self, number: int, reading: int, trace: Trace) -> bool:
+        """From here on it is another start: what cuts in that lead to, cuts in this one do."""
+        assert trace.joins is not None
+        other = trace.joins[0]
+        while other.joins is not None and other.ended is None:
+            other = other.joins[0]
+        if other.ended is None:
+            return False
+        self.nodes[number].like.append(trace.joins[0].origin)
+        trace.ended = other.ended
+        self._end(number, reading, trace, other.ended)
+        return True
 
     def _end(self, number: int, reading: int, trace: Trace, at: Content) -> None:
         """A start was followed to its end; what comes next is a reset."""

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from hil.image.trailer import Flag, parse_trailer
 from hil.rig.machine import FLASH_PAGE
 from hil.sweep.content import Content
 from hil.sweep.explore import Ended, Explorer
@@ -93,12 +94,26 @@ def _soon(scenario: Scenario, ended: Ended) -> str | None:
     return None if resets <= MOST_RESETS else f"the device reset itself {resets} times before it settled"
 
 
+def _asked(scenario: Scenario, ended: Ended) -> str | None:
+    if scenario.name != "upgrade" or scenario.trailer is None:
+        return None
+    program = program_of(scenario, ended)
+    if program is None or program.name != "old":
+        return None
+    trailer = parse_trailer(_read(ended.content, scenario.trailer - TRAILER, TRAILER))
+    if trailer.copy_done is Flag.SET:
+        return None
+    return "the update that was asked for was neither installed nor is it asked for any more"
+
+
+TRAILER = 40
 MOST_RESETS = 3
 
 INVARIANTS: list[Invariant] = [
     Invariant("starts", "Whatever was cut, the next start with power ends in a program that runs.", _starts),
     Invariant("signed", "What runs is one of the signed images, whole.", _known),
     Invariant("untouched", "Bootloader and provisioning page are never written or erased.", _untouched),
+    Invariant("asked", "The former image runs again only after the update had been installed.", _asked),
     Invariant("soon", f"A start needs no more than {MOST_RESETS} resets of its own.", _soon),
 ]
 """Those of every scenario; a test may add to them."""

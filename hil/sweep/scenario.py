@@ -37,6 +37,8 @@ class Scenario:
     fixed: frozenset[int]
     images: tuple[Image, ...]
     order: tuple[str, ...]
+    trailer: int | None
+    """The end of the slot that programs run from, where its trailer is."""
     firmware: str
     """SHA-256 of the bootloader."""
     symbols: dict[str, tuple[int, int]]
@@ -53,6 +55,7 @@ NAMES = {
     "upgrade": "an update is swapped in for a test, is not confirmed, and is swapped out again",
     "permanent": "an update is swapped in for good",
     "downgrade": "an older image is offered, and refused",
+    "damaged": "an update on test is not confirmed, and the image to go back to is damaged",
     "first-boot": "a device starts for the first time after it was provisioned",
 }
 
@@ -86,15 +89,20 @@ def bundled(name: str, product: Product, payload_bytes: int | None = None) -> Sc
             # The security counter of a device that has been running: two words, value and complement.
             put(device.counter.start, (1).to_bytes(4, "little") + (~1 & 0xFFFF_FFFF).to_bytes(4, "little"))
         offered = older if name == "downgrade" else new
-        _request(flash, device, offered.data, permanent=name == "permanent")
+        if name == "damaged":
+            _on_test(flash, device, old.data, new.data)
+        else:
+            _request(flash, device, offered.data, permanent=name == "permanent")
         images = (old, offered)
-        order = {"upgrade": ("new", "old"), "permanent": ("new",), "downgrade": ("old",)}[name]
+        order = {"downgrade": ("old",), "upgrade": ("new", "old")}.get(name, ("new",))
     fixed = _pages(device.bootloader.start, device.bootloader.size)
     fixed |= _pages(device.provisioning.start, device.provisioning.size)
     from hil.toolchain.elf import read_elf
 
     symbols = read_elf(product.build.boot.elf_path).symbols
-    return Scenario(name, NAMES[name], bytes(flash), fixed, images, order, product.build.boot.sha256, symbols)
+    return Scenario(
+        name, NAMES[name], bytes(flash), fixed, images, order, primary.end, product.build.boot.sha256, symbols
+    )
 
 
 def _request(flash: bytearray, device: DeviceFile, image: bytes, *, permanent: bool) -> None:
@@ -109,6 +117,21 @@ def _request(flash: bytearray, device: DeviceFile, image: bytes, *, permanent: b
     if permanent:
         flash[slot.end - 24] = 1
     flash[slot.end - 40] = int(_REQUEST_PERMANENT if permanent else _REQUEST_TEST)
+
+
+def _on_test(flash: bytearray, device: DeviceFile, old: bytes, new: bytes) -> None:
+    """The new image swapped in for a test, and started; of the old one, which lies in the secondary slot, a
+    bit is wrong.
+    """
+    primary, secondary = device.slot("primary"), device.slot("secondary")
+    flash[primary.start : primary.start + len(old)] = b"\xff" * len(old)
+    flash[primary.start : primary.start + len(new)] = new
+    flash[secondary.start : secondary.start + len(old)] = old
+    flash[secondary.start + len(old) // 2] ^= 0x10
+    flash[primary.end - 16 : primary.end] = TRAILER_MAGIC
+    flash[primary.end - 32] = 1  # copy_done
+    flash[primary.end - 40] = int(_REQUEST_TEST)
+    flash[primary.end - 56 : primary.end - 52] = max(len(old), len(new)).to_bytes(4, "little")
 
 
 def _pages(start: int, size: int) -> frozenset[int]:

@@ -32,6 +32,10 @@ class Trace:
     """By operation, as far as the trace was walked: the states that a cut in the middle of it leads to."""
     done: list[int] = field(default_factory=list)
     """By operation: the state behind it."""
+    joins: tuple[Trace, int, int] | None = None
+    """The start that it is from some operation on: that start, the operation there, and the operation here."""
+    ended: Content | None = None
+    """What the flash holds at its end, once it was walked."""
     origin: int = -1
     """The state whose start is walked for it."""
     reading: int = 0
@@ -39,6 +43,19 @@ class Trace:
     """Its own, among those of the explorer."""
     walked: bool = False
     """The walk over its operations has begun."""
+
+    @property
+    def own(self) -> int:
+        """How many operations are its own, before it is another start."""
+        return len(self.operations) if self.joins is None else self.joins[2]
+
+    def cuts_at(self, index: int) -> tuple[list[int], int] | None:
+        """The states in the middle of and behind an operation; None when its cuts have not been met."""
+        trace = self
+        while trace.joins is not None and index >= trace.joins[2]:
+            other, there, here = trace.joins
+            trace, index = other, there + index - here
+        return (trace.next[index], trace.done[index]) if index < len(trace.done) else None
 
     def depends_on(self) -> frozenset[int]:
         """The pages whose content at the reset had a part in what it did.
@@ -114,12 +131,15 @@ class Recorder:
             # What the other had read before is not told again: it counts as read from here on.
             for page, first in other.first_reads.items():
                 reads.setdefault(page, len(operations) + max(0, first - index))
+            own = len(operations)
             operations += other.operations[index:]
             keys += other.keys[index:]
             settled = other.settled
         trace = Trace(
             operations, reads, settled, [here[2] for here in passed], content.shares_of(pages), keys
         )
+        if joined is not None:
+            trace.joins = (joined[0], joined[1], own)
         for index, here in enumerate(passed):
             self._known.setdefault(here, (trace, index))
         return trace

@@ -41,6 +41,11 @@ BOOT_DEFECTS: dict[str, str] = {
     "dependency": "an image is taken whose dependencies are not met",
     "vectors": "an image is taken whose vector table leads out of it",
     "swap_resume": "a swap that was cut off is forgotten",
+    "copy_done": "a swap is noted as done before its last page is copied",
+    "status": "a step of a swap is recorded before it is done",
+    "magic": "a trailer's magic is written first, before what it says is there",
+    "revert": "the image to go back to is not validated",
+    "request": "the request is erased before the swap's own trailer stands",
     "install": "a request to install an update is not looked at",
 }
 
