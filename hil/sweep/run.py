@@ -44,8 +44,7 @@ def sweep(
     """Explore until nothing is left, until `enough` violations are found, until `budget_s` seconds of the
     wall clock are over, or until Ctrl-C.
 
-    What was found by then is returned in each case. Raises BenchError when the scenario does not end well
-    even with power.
+    What was found by then is returned in each case.
     """
     began = time.monotonic()
     pure = pure_functions(scenario) if remember_crypto else None
