@@ -153,6 +153,8 @@ def run(
         writer.settle({} if not again else wanted)
         if not again:
             return first, writer
+        for instance in wanted.keys() & tried.keys():
+            folder.put_aside(instance)  # what one rig left must not pass for what the next one measured
 
 
 def _never_begun(writer: RunWriter, collected: list[str], instances: Mapping[str, CaseInfo]) -> list[Row]:

@@ -239,7 +239,11 @@ class RunWriter:
         for row in self.held:
             name = str(row["id"])
             if row.get("not_run") and self.tried.get(name):
-                final[name] = self.tried[name][-1]
+                final[name] = last = self.tried[name][-1]
+                # Its files were put aside for the attempt that was not to be.
+                last["artefacts"] = [
+                    path for path in last["artefacts"] if (self.folder.path / path).is_file()
+                ]
         if not self.interrupted:
             try:
                 for name in sorted(final.keys() - to_come.keys()):

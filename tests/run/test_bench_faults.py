@@ -145,3 +145,23 @@ def test_a_failure_of_the_device_does_not_count(tmp_path: Path) -> None:
     assert ended.code == 1
     assert len(ended.results) == 4
     assert ended.record["not_run"] == []
+
+
+def test_a_device_is_not_blamed_when_an_instrument_is_gone(tmp_path: Path) -> None:
+    bench = _bench(tmp_path)
+    bench.cases(
+        "from hil.run.hooks import recorder_of\n"
+        "@pytest.fixture\ndef gone(request):\n"
+        "    recorder_of(request.node).ailing = lambda: 'BLE adapter usb:0: is gone; is it unplugged?'\n"
+        "@case('A-01', 'It advertises')\ndef test_a(gone): raise DeviceError('no device seen advertising')\n"
+        "@case('A-02', 'It advertises')\ndef test_b(): raise DeviceError('no device seen advertising')\n"
+    )
+    ended = bench.run()
+    told = {name: (row["outcome"], row["reason"]) for name, row in ended.results.items()}
+    assert told == {
+        "A-01": (
+            "error",
+            "BLE adapter usb:0: is gone; is it unplugged?; it was seen as: no device seen advertising",
+        ),
+        "A-02": ("failed", "no device seen advertising"),
+    }

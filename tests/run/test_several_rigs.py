@@ -103,6 +103,8 @@ def test_what_a_dead_rig_had_goes_to_the_other(lab: Lab, breaker: int) -> None:
     assert set(_rigs(ended).values()) == {"b"}
     moved = [row["notes"]["elsewhere"] for row in ended.results.values() if "elsewhere" in row["notes"]]
     assert moved
+    assert all(row["artefacts"] == [] for row in ended.results.values())
+    assert len(list((ended.folder / "cases").glob("*.cut-1/failure.txt"))) == len(moved)
     assert all(each == [{"rig": "a", "reason": "supply of a: no answer"}] for each in moved)
     if breaker < 100:
         assert len(moved) == breaker
