@@ -40,7 +40,8 @@ class RealBench:
         return time.monotonic() - self._began
 
     def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
+        # Not time.sleep: what waits to be sent would wait on, and what arrives would be noticed too late.
+        self.run(asyncio.sleep(seconds))
 
     def notes(self) -> dict[str, Any]:
         return {}
