@@ -123,6 +123,20 @@ def run(
             help="Go on with a run that was killed or interrupted, as it was begun.",
         ),
     ] = None,
+    lab: Annotated[
+        str | None,
+        typer.Option("--lab", metavar="HOST:PORT", help="Run on a place of this labgrid coordinator's."),
+    ] = None,
+    match: Annotated[
+        list[str] | None,
+        typer.Option("--match", metavar="KEY=VALUE", help="A tag that the place must have; repeatable."),
+    ] = None,
+    lab_timeout: Annotated[
+        float,
+        typer.Option(
+            "--lab-timeout", metavar="SECONDS", min=0, max=1e6, help="How long to wait for a place."
+        ),
+    ] = 3600.0,
     defect: Annotated[str | None, typer.Option("--defect", hidden=True)] = None,
 ) -> None:
     """Run a plan, show its progress, and write a run folder, whose path is the last line printed.
@@ -130,18 +144,23 @@ def run(
     What follows -- goes to pytest. Exit code: 0 all held, 1 the device broke a requirement, 2 the input is wrong,
     3 the bench failed, 130 interrupted.
     """
+    from hil.lab.reserved import LabWanted
     from hil.run import start
     from hil.run.asked import Asked
 
     if resume is not None:
         given = [
             f"--{name.replace('_', '-')}"
-            for name in ("rig", "plan", "out", "seed", "case", "fail_unmodelled", "defect")
+            for name in ("rig", "plan", "out", "seed", "case", "fail_unmodelled", "defect", "lab", "match")
             if _is_given(context, name)
         ]
         if given:
             raise InputError(f"--resume goes on as the run was begun: leave out {', '.join(given)}")
     rigs = tuple(rig or ("virtual",))
+    if lab is None and match:
+        raise InputError("--match says which place of a lab; give --lab HOST:PORT")
+    if lab is not None and len(rigs) > 1:
+        raise InputError("--lab gives a run one place; give one --rig")
     asked = Asked(
         rig=rigs[0],
         rigs=rigs,
@@ -155,6 +174,7 @@ def run(
         controls=controls,
         resume=resume,
         pytest_arguments=tuple(context.args),
+        lab=LabWanted(lab, tuple(match or ()), lab_timeout) if lab is not None else None,
     )
     code, folder = start.run(asked)
     typer.echo(folder)
@@ -215,6 +235,16 @@ def serve(
     hci_port: Annotated[
         int, typer.Option("--hci-port", metavar="N", min=0, max=65535, help="TCP port; 0 is any.")
     ] = 0,
+    console_port: Annotated[
+        int | None,
+        typer.Option(
+            "--console-port",
+            metavar="N",
+            min=0,
+            max=65535,
+            help="The console as raw bytes at this TCP port, not as a pseudo-terminal; 0 is any.",
+        ),
+    ] = None,
 ) -> None:
     """Hold a virtual bench open in real time, and print its endpoints as one line of JSON.
 
@@ -238,6 +268,7 @@ def serve(
             swd_port=swd_port,
             supply_port=supply_port,
             hci_port=hci_port,
+            console_port=console_port,
         )
     )
 

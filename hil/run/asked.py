@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hil import bundled
+from hil.lab.reserved import LabWanted
 from hil.rig import files
 from hil.run import plan as plans
 
@@ -29,6 +30,8 @@ class Asked:
     controls: bool = False
     resume: Path | None = None
     pytest_arguments: tuple[str, ...] = field(default=())
+    lab: LabWanted | None = None
+    """The rig is a place of a laboratory; `rig` then says what its device is."""
 
 
 def folder_of(plan: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TextIO
 
@@ -10,6 +11,7 @@ import pytest
 from hil import bundled
 from hil.errors import BenchError, HilError, InputError
 from hil.filelock import FileLock
+from hil.lab.reserved import reserved
 from hil.report.run_folder import RunRecord
 from hil.rig import files
 from hil.rig.schema import RigFile
@@ -33,7 +35,10 @@ def run(asked: Asked) -> tuple[int, Path | None]:
     BenchError when the record cannot be written.
     """
     with sigterm_interrupts():
-        return _run(asked)
+        if asked.lab is None:
+            return _run(asked)
+        with reserved(asked.lab, asked.rig) as place:
+            return _run(dataclasses.replace(asked, rig=str(place), rigs=(str(place),)))
 
 
 def _run(asked: Asked) -> tuple[int, Path | None]:

@@ -17,6 +17,7 @@ from hil.errors import BenchError, InputError
 from hil.rig import files
 from hil.rig.schema import DeviceFile, RigFile, VirtualFile
 from hil.serve import images
+from hil.serve.console import ConsoleSocket
 from hil.serve.endpoints import Endpoints
 from hil.serve.hci import HciSocket
 from hil.serve.loop import PacedLoop
@@ -64,6 +65,8 @@ class Options:
     swd_port: int = 0
     supply_port: int = 0
     hci_port: int = 0
+    console_port: int | None = None
+    """The console is raw TCP at this port instead of a pseudo-terminal; 0 is any."""
 
 
 def serve(options: Options) -> None:
@@ -127,7 +130,11 @@ class _Served:
 
         self._supply = SupplySocket(loop, bench.psu, options.supply_port)
         stack.callback(self._supply.close)
-        self._terminals = {"console": PseudoTerminal(loop, self._kit.console)}
+        self._terminals: dict[str, PseudoTerminal | ConsoleSocket] = {
+            "console": PseudoTerminal(loop, self._kit.console)
+            if options.console_port is None
+            else ConsoleSocket(loop, self._kit.console, options.console_port)
+        }
         stack.callback(self._terminals["console"].close)
         if not options.controller:
             self._terminals["uart1"] = PseudoTerminal(loop, self._kit.hci)

@@ -16,9 +16,9 @@ class Endpoints:
     target: str
     """pyOCD's target name, for -t."""
     console: str
-    """Device file of the console."""
+    """Device file of the console, or socket://HOST:PORT."""
     uarts: dict[str, str]
-    """Device files of all UARTs that are free, by name."""
+    """Where all UARTs are that are free, by name."""
     supply: str
     """VISA resource of the supply."""
     hci: str | None

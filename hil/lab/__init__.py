@@ -1,0 +1,1 @@
+"""A bench of a labgrid laboratory for the time of one run; see docs/lab.md."""
