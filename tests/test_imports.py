@@ -167,6 +167,20 @@ def test_the_served_bench_drives_nothing_itself(own: list[Import]) -> None:
     assert told(wrong) == []
 
 
+def test_the_laboratory_says_which_bench_and_drives_none(own: list[Import]) -> None:
+    wrong = [
+        made
+        for made in own
+        if within(made.importer, "hil.lab") and not within(made.imported, "hil.lab", "hil.rig", *LEAVES)
+    ]
+    wrong += [
+        made
+        for made in own
+        if within(made.imported, "hil.lab") and not within(made.importer, "hil.cli", "hil.lab", "hil.run")
+    ]
+    assert told(wrong) == []
+
+
 def test_the_virtual_bench_imports_no_part_above_the_wire(own: list[Import]) -> None:
     wrong = [
         made
