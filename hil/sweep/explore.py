@@ -146,6 +146,8 @@ class Explorer:
         """
         self._causes: list[frozenset[int]] = []
         """Of each trace."""
+        self._walked: dict[tuple[int, int], tuple[Trace, int]] = {}
+        """By flash content and what is done to it from there on: a start that was walked, and the operation."""
         self._irrelevant: dict[tuple[int, frozenset[int]], bool] = {}
         self.nodes: list[Node] = []
         self.ends: dict[int, list[int]] = {}
@@ -384,7 +386,8 @@ class Explorer:
         at = self.content_of(number)
         chosen = None if self._all else interesting(trace, *self._shares, self._seed)
         for index, operation in enumerate(trace.operations):
-            if index == trace.own and self._go_over(number, reading, trace):
+            if chosen is None and trace.joins is not None and index == trace.joins[2]:
+                self._go_over(number, reading, trace, at)
                 return
             if chosen is not None and index not in chosen:
                 apply(at, operation)
@@ -403,22 +406,38 @@ class Explorer:
             if not new and trace.keys[index] == at.key:
                 self.nodes[number].like.append(trace.origin)
                 return  # from here on it is the start that is walked for the trace itself
+            if chosen is None and self._goes_on_as(trace, index, at.key):
+                self._go_over(number, reading, trace, at)
+                return
             yield
         trace.ended = at
         self._end(number, reading, trace, at)
 
-    def _go_over(self, number: int, reading: int, trace: Trace) -> bool:
+    def _goes_on_as(self, trace: Trace, index: int, key: int) -> bool:
+        """Whether the rest of this start does to the same flash what the rest of one does that was walked.
+
+        Cuts in the two lead to the same states then, whatever the program was thinking. If so, `joins` is set.
+        """
+        here = (key, trace.rests[index + 1])
+        known = self._walked.setdefault(here, (trace, index + 1))
+        if known[0] is trace:
+            return False
+        trace.joins = (*known, index + 1)
+        return True
+
+    def _go_over(self, number: int, reading: int, trace: Trace, at: Content) -> None:
         """From here on it is another start: what cuts in that lead to, cuts in this one do."""
         assert trace.joins is not None
-        other = trace.joins[0]
-        while other.joins is not None and other.ended is None:
-            other = other.joins[0]
+        other, index, _ = trace.joins
+        self.nodes[number].like.append(other.origin)
         if other.ended is None:
-            return False
-        self.nodes[number].like.append(trace.joins[0].origin)
-        trace.ended = other.ended
-        self._end(number, reading, trace, other.ended)
-        return True
+            at = at.copy()
+            for operation in other.operations[index:]:
+                apply(at, operation)
+            trace.ended = at
+        else:
+            trace.ended = other.ended
+        self._end(number, reading, trace, trace.ended)
 
     def _end(self, number: int, reading: int, trace: Trace, at: Content) -> None:
         """A start was followed to its end; what comes next is a reset."""

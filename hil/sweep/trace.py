@@ -32,6 +32,8 @@ class Trace:
     """By operation, as far as the trace was walked: the states that a cut in the middle of it leads to."""
     done: list[int] = field(default_factory=list)
     """By operation: the state behind it."""
+    rests: list[int] = field(default_factory=list)
+    """By operation: a number for it and all that follow, the same for the same; one more at the end."""
     joins: tuple[Trace, int, int] | None = None
     """The start that it is from some operation on: that start, the operation there, and the operation here."""
     ended: Content | None = None
@@ -43,11 +45,6 @@ class Trace:
     """Its own, among those of the explorer."""
     walked: bool = False
     """The walk over its operations has begun."""
-
-    @property
-    def own(self) -> int:
-        """How many operations are its own, before it is another start."""
-        return len(self.operations) if self.joins is None else self.joins[2]
 
     def cuts_at(self, index: int) -> tuple[list[int], int] | None:
         """The states in the middle of and behind an operation; None when its cuts have not been met."""
@@ -138,11 +135,19 @@ class Recorder:
         trace = Trace(
             operations, reads, settled, [here[2] for here in passed], content.shares_of(pages), keys
         )
+        trace.rests = _rests(operations)
         if joined is not None:
             trace.joins = (joined[0], joined[1], own)
         for index, here in enumerate(passed):
             self._known.setdefault(here, (trace, index))
         return trace
+
+
+def _rests(operations: list[Operation]) -> list[int]:
+    rests = [0]
+    for operation in reversed(operations):
+        rests.append(hash((operation[:3], rests[-1])))
+    return rests[::-1]
 
 
 def holds(machine: Machine, pages: Mapping[int, bytes], trace: Trace, equal_from: int | None) -> bool:
