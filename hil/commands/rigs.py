@@ -89,26 +89,39 @@ def rigs_keys() -> None:
     typer.echo(reference.markdown(), nl=False)
 
 
-@rigs_app.command("check", short_help="Ask each instrument who it is.")
+@rigs_app.command("check", short_help="Say what is connected, what is wrong, and how to mend it.")
 def rigs_check(
     rig: Annotated[str, typer.Argument(metavar="NAME|FILE")] = "virtual",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    cuts: Annotated[
+        int, typer.Option("--cuts", metavar="N", min=0, max=1000, help="Cuts to measure their delay by.")
+    ] = 10,
 ) -> None:
-    """Ask each instrument who it is, and say what is wrong. Leaves the supply off."""
-    from hil.rig import check, files
+    """Try what each instrument has to do, prove that a cut of the power is one, and measure how long it takes.
 
-    found = check.check(files.load(rig))
+    Leaves the supply off. Exit code: 0 all is well, 2 the rig file is wrong, 3 something is not in order.
+    """
+    from hil.rig import check, checked, files
+
+    file = files.load(rig)
+    console = Console(highlight=False, stderr=True)
+    with console.status("") as status:
+        found = check.check(file, cuts=cuts, begin=lambda name: status.update(f"{name} ..."))
+    where = checked.save(file, found)
     if as_json:
         typer.echo(json.dumps([vars(each) for each in found], indent=2))
     else:
-        table = Table("instrument", "", "says", "took", show_lines=False)
+        table = Table("instrument", "step", "", "says", "took", show_lines=False)
         for each in found:
             table.add_row(
                 each.instrument,
-                "ok" if each.ok else "FAILED",
+                each.step,
+                "ok" if each.ok else each.outcome.upper(),
                 escape(each.text),
                 f"{each.wall_seconds:.2f} s",
             )
         Console(highlight=False).print(table)
+        if where is not None:
+            typer.echo(f"runs on this rig tell of this check: {where}")
     if not all(each.ok for each in found):
         raise typer.Exit(BenchError.exit_code)

@@ -7,7 +7,7 @@ import atexit
 import contextlib
 import signal
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -145,6 +145,12 @@ class Rig:
         """The hardware of a virtual bench, for what opens it to outside programs; None on a real bench."""
         return getattr(self._bench, "hardware", None)
 
+    def release_console(self) -> None:
+        """Close the console, whose transmit line is then no longer driven; it is opened anew at its next use."""
+        console, self._console = self._console, None
+        if console is not None:
+            console.close()
+
     def release_central(self) -> None:
         """Let go of the adapter, so that another program can have it; it is opened anew at its next use."""
         central, self._central = self._central, None
@@ -260,45 +266,6 @@ class Rig:
             self._bench.end()
         if trouble:
             raise _as_bench_error(trouble[0])
-
-    def identify(self) -> dict[str, Callable[[], str]]:
-        """For each instrument in the rig file, what asks it who it is."""
-        asks: dict[str, Callable[[], str]] = {}
-        if self.file.supply is not None:
-            asks["supply"] = self._identify_supply
-        if self.file.probe is not None:
-            asks["probe"] = self._identify_probe
-        if self.file.console is not None:
-            asks["console"] = self._identify_console
-        if self.file.central is not None:
-            asks["central"] = self._identify_central
-        if self.file.spare is not None:
-            asks["spare"] = self._identify_spare
-        return asks
-
-    def _identify_supply(self) -> str:
-        return self.supply.identity()
-
-    def _identify_probe(self) -> str:
-        # A probe can say who the target is only while the target has power.
-        if self.file.supply is not None:
-            self.supply.on()
-        return self.probe.identity()
-
-    def _identify_console(self) -> str:
-        self.console.pump()
-        table = self.file.console
-        return f"{table.port} open at {table.baud} bit/s" if table is not None else ""
-
-    def _identify_central(self) -> str:
-        table = self.file.central
-        controls = self.central.controls_link
-        where = (table.transport or table.adapter or "default adapter") if table is not None else ""
-        return f"{where} answers; PHY, data length and interval {'can' if controls else 'cannot'} be set"
-
-    def _identify_spare(self) -> str:
-        address = self.spare.device.random_address
-        return f"{self.file.spare.transport if self.file.spare else ''} answers; it advertises as {address}"
 
     def _keep_erases(self) -> None:
         """Write down when which page was erased, where the bench knows: a lane of the report's timeline."""

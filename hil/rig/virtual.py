@@ -72,6 +72,9 @@ class VirtualBench:
             spare_controllers=settings.spare_controllers,
             lead_ohms=settings.wire_ohms,
             battery_ohms=settings.battery.internal_ohms if settings.battery is not None else 0.0,
+            decoupling_farads=settings.decoupling_farads,
+            open_when_off=settings.supply_off == "open",
+            fed_by_console="console" in settings.back_power,
         )
         self._loop = VirtualEventLoop(self._hardware.kernel)
         self._faults = VirtualFaults(self._hardware)

@@ -18,7 +18,7 @@ from hil.errors import BenchError, DeviceError, InputError
 from hil.report import changes, junit
 from hil.report.page import NAME, page
 from hil.report.run_folder import RunRecord, read_results
-from hil.rig import calibration
+from hil.rig import calibration, checked
 from hil.rig.schema import RigFile
 from hil.run import live
 from hil.run.cases import CaseInfo
@@ -110,6 +110,7 @@ class RunWriter:
             "started": _now(),
         }
         self._rig = rig
+        self._record["bench_check"] = {rig.name: checked.latest(rig)}
 
     def share(self, rigs: Mapping[str, RigFile]) -> None:
         """Say which rigs the run has, by the names they were given by."""
@@ -118,6 +119,7 @@ class RunWriter:
             return
         files = list(rigs.values())
         self._rig = files[0]
+        self._record["bench_check"] = {file.name: checked.latest(file) for file in files}
         self._record |= {
             "rig": " + ".join(sorted(file.name for file in files)),
             # A run is worth no more than the weakest of its benches; each result names its own.

@@ -116,6 +116,9 @@ class _Served:
             kit_controllers=options.controller,
             lead_ohms=settings.wire_ohms,
             battery_ohms=settings.battery.internal_ohms if settings.battery is not None else 0.0,
+            decoupling_farads=settings.decoupling_farads,
+            open_when_off=settings.supply_off == "open",
+            fed_by_console="console" in settings.back_power,
         )
         self._bench = stack.enter_context(bench)
         self._kit: Kit = bench.kits[0]

@@ -7,6 +7,7 @@ find them: ``kit0``, ``kit0/swd``, ``kit0/console``, ``psu0``, ``central``, ``sp
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from hil.virtual import registry
@@ -14,7 +15,7 @@ from hil.virtual.air.controller import Controller
 from hil.virtual.air.h4 import H4
 from hil.virtual.air.medium import Medium
 from hil.virtual.instruments.psu import PowerSupply
-from hil.virtual.instruments.terminals import RailTerminals
+from hil.virtual.instruments.terminals import BOARD_FARADS, RailTerminals
 from hil.virtual.kernel import Kernel
 from hil.virtual.kit import Kit
 from hil.virtual.swdlink import SwdLink
@@ -52,10 +53,12 @@ class Bench:
     """Kits, supplies and controllers on one kernel; all supplies are off at first.
 
     ``supplies[n]`` is the programmable supply on the rail of ``kits[n]``; ``central`` and ``spares`` are
-    controllers for hosts on the bench. A supply reaches its kit by leads of ``lead_ohms``; with ``battery_ohms``
-    it plays a battery of that internal resistance. ``kit_controllers=False`` leaves the controllers off the kits'
-    boards, so that their HCI UARTs are free for something else; ``radios`` is then empty. Use as a context
-    manager, or call ``close``.
+    controllers for hosts on the bench. A supply reaches its kit by leads of ``lead_ohms``; with
+    ``battery_ohms`` it plays a battery of that internal resistance. ``open_when_off`` supplies open their
+    terminals instead of pulling them down, and ``decoupling_farads`` then keeps the board up for a moment;
+    ``fed_by_console`` has the host's end of the console hold it up for as long as that is open.
+    ``kit_controllers=False`` leaves the controllers off the kits' boards, so that their HCI UARTs are free
+    for something else; ``radios`` is then empty. Use as a context manager, or call ``close``.
     """
 
     def __init__(
@@ -69,6 +72,9 @@ class Bench:
         without_anomalies: frozenset[int] = frozenset(),
         lead_ohms: float = 0.0,
         battery_ohms: float = 0.0,
+        decoupling_farads: float = BOARD_FARADS,
+        open_when_off: bool = False,
+        fed_by_console: bool = False,
     ) -> None:
         self.kernel = Kernel(seed)
         self.air = Medium(self.kernel)
@@ -76,9 +82,19 @@ class Bench:
             Kit(self.kernel, f"kit{index}", revision=revision, without_anomalies=without_anomalies)
             for index in range(kits)
         ]
-        self.terminals = [RailTerminals(self.kernel, kit.rail, lead_ohms, battery_ohms) for kit in self.kits]
+        self.terminals = [
+            RailTerminals(
+                self.kernel,
+                kit.rail,
+                lead_ohms,
+                battery_ohms,
+                decoupling_farads,
+                partial(_held_by_console, kit) if fed_by_console else _held_by_nothing,
+            )
+            for kit in self.kits
+        ]
         self.supplies = [
-            PowerSupply(self.kernel, terminals, f"{index + 1:04}")
+            PowerSupply(self.kernel, terminals, f"{index + 1:04}", open_when_off=open_when_off)
             for index, terminals in enumerate(self.terminals)
         ]
         self.radios = [
@@ -173,3 +189,15 @@ def _numbered(name: str, index: int) -> str:
 def _address(kind: int, index: int) -> bytes:
     """A public device address, least significant octet first, distinct for each controller of a bench."""
     return bytes((index + 1, kind, 0x00, 0x52, 0x48, 0xC0))
+
+
+PIN_FEEDS_VOLTS = 2.6
+"""What a 3.3 V output that idles high leaves behind the protection diode of the input that it drives. Assumed."""
+
+
+def _held_by_console(kit: Kit) -> float:
+    return PIN_FEEDS_VOLTS if kit.console.far_end is not None else 0.0
+
+
+def _held_by_nothing() -> float:
+    return 0.0

@@ -390,7 +390,7 @@ def test_for_real_a_served_kit_is_found_and_the_file_passes_its_check(tmp_path: 
             done = subprocess.run(
                 [*hil_command, *words],
                 cwd=tmp_path,
-                env={**environment(), "HIL_KIT": served["swd"]},
+                env={**environment(), "HIL_KIT": served["swd"], "XDG_STATE_HOME": str(tmp_path)},
                 capture_output=True,
                 timeout=PATIENCE_S,
                 check=False,

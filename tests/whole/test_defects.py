@@ -28,8 +28,9 @@ FAILURES = {
 def test_there_is_a_case_for_every_check_that_can_be_left_out() -> None:
     """That they all fail is what `hil run --plan nightly --controls` shows; here a few are looked at for the reason."""
     named = {control.defect for case in known("nightly")[1] for control in case.info.controls}
-    # `vectors` would need an image that is signed and does not start: no case makes one.
-    assert named == set(DEFECTS) - {"vectors"}
+    # `vectors` would need an image that is signed and does not start: no case makes one. The others are what a
+    # power-fail sweep is for (tests/sweep).
+    assert named == set(DEFECTS) - {"vectors", "copy_done", "status", "magic", "revert", "request"}
 
 
 @pytest.mark.parametrize("defect", FAILURES)

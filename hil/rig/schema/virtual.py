@@ -30,6 +30,20 @@ class VirtualFile(Table):
     )
     wire_ohms: float = Field(default=0.2, ge=0, le=100, description="resistance of the supply's leads, ohm")
     battery: BatteryModel | None = Field(default=None, description="the supply plays a battery")
+    supply_off: Literal["pulled-down", "open"] = Field(
+        default="pulled-down",
+        description="what the supply's output does when it is off: pulls its terminals to 0 V, or opens them",
+    )
+    decoupling_farads: float = Field(
+        default=22e-6,
+        ge=0,
+        le=1,
+        description="capacitors on the board, which keep it up when the output opens, F",
+    )
+    back_power: list[Literal["console"]] = Field(
+        default_factory=list,
+        description="pins of the host that feed the board while they are driven high, when the output is open",
+    )
     spare_controllers: int = Field(
         default=1, ge=0, le=8, description="controllers besides the kit's and the central's"
     )

@@ -73,7 +73,15 @@ class Terminals(Protocol):
 class PowerSupply:
     """The instrument. `receive` takes bytes as they arrive; answers go to the sink given to `set_host`."""
 
-    def __init__(self, kernel: Kernel, terminals: Terminals, serial_number: str = "0001") -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        terminals: Terminals,
+        serial_number: str = "0001",
+        *,
+        open_when_off: bool = False,
+    ) -> None:
+        self._open_when_off = open_when_off
         self._kernel = kernel
         self._terminals = terminals
         self._identity = f"HIL,VPS-6003,{serial_number},1.0"
@@ -209,7 +217,7 @@ class PowerSupply:
         self._kernel.cancel(self._list_event)
         self._list_event = None
         self._output = False
-        self._low_impedance_off = True
+        self._low_impedance_off = not self._open_when_off
         self._volts = 0.0
         self._amperes = DEFAULT_AMPERES
         self._slew = MAX_SLEW

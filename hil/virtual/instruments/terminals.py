@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from hil.virtual.kernel import TICKS_PER_SECOND, Kernel
+from collections.abc import Callable
+
+from hil.virtual.kernel import TICKS_PER_MS, TICKS_PER_SECOND, Event, Kernel
 from hil.virtual.power.rail import Rail
 from hil.virtual.power.source import Profile
 
@@ -12,6 +14,14 @@ BLEED_AMPERES = 0.2e-3
 """Leakage that discharges the board when nothing else draws."""
 KIT_PEAK_AMPERES = 0.1
 """More than a kit can draw: a limit above it never acts, so load changes need not be followed."""
+
+
+HELD_TICKS = 5 * TICKS_PER_MS
+"""How often it is looked whether a pin still feeds the board."""
+
+
+def _nothing_holds() -> float:
+    return 0.0
 
 
 class LimitedProfile(Profile):
@@ -54,9 +64,23 @@ class RailTerminals:
     """A supply's terminals wired to `rail` by leads of `lead_ohms`; connecting replaces whatever fed the rail.
 
     `source_ohms` is what the supply shows at its terminals when it plays a battery; 0 regulates them.
+    `farads` is the decoupling on the board. `held_at` says to what voltage something else holds the rail up
+    when the terminals are open: a host's pin that is driven high feeds a board through the protection diode
+    of the chip's input.
     """
 
-    def __init__(self, kernel: Kernel, rail: Rail, lead_ohms: float = 0.0, source_ohms: float = 0.0) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        rail: Rail,
+        lead_ohms: float = 0.0,
+        source_ohms: float = 0.0,
+        farads: float = BOARD_FARADS,
+        held_at: Callable[[], float] = _nothing_holds,
+    ) -> None:
+        self._farads = farads
+        self._held_at = held_at
+        self._held: Event | None = None
         self._kernel = kernel
         self._rail = rail
         self._lead_ohms = lead_ohms
@@ -65,15 +89,29 @@ class RailTerminals:
 
     def drive(self, profile: list[tuple[int, float]]) -> None:
         """Follow (tick, volts) points, straight lines between them, the last one for ever after."""
+        self._kernel.cancel(self._held)
+        self._held = None
         self._source.set_points(profile)
         self._rail.changed()
 
     def release(self) -> None:
-        """Open the terminals: the load empties the board's capacitors in a straight line."""
-        now, volts = self._kernel.now, self._rail.voltage()
+        """Open the terminals: the load empties the board's capacitors in a straight line, down to what holds
+        the rail.
+        """
+        now, volts, floor = self._kernel.now, self._rail.voltage(), self._held_at()
         amperes = max(self._rail.current, BLEED_AMPERES)
-        fall = round(volts * BOARD_FARADS / amperes * TICKS_PER_SECOND)
-        self.drive([(now, volts), (now + fall, 0.0)] if fall else [(now, 0.0)])
+        fall = round(max(0.0, volts - floor) * self._farads / amperes * TICKS_PER_SECOND)
+        self.drive([(now, volts), (now + fall, min(volts, floor))] if fall else [(now, min(volts, floor))])
+        if floor > 0.0:
+            self._held = self._kernel.after(HELD_TICKS, self._look_again, floor)
+
+    def _look_again(self, floor: float) -> None:
+        """Whether what holds the rail still does."""
+        self._held = None
+        if self._held_at() < floor:
+            self.release()
+        else:
+            self._held = self._kernel.after(HELD_TICKS, self._look_again, floor)
 
     def limit_current(self, amperes: float) -> None:
         """Fold the voltage back where the load would take more than this."""
