@@ -10,7 +10,7 @@ import asyncio
 import re
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +18,7 @@ from typing import Any, TextIO
 
 import serial
 
+from hil.console.panic import PanicWatch
 from hil.console.splitter import Frame, Splitter, Text
 from hil.errors import BenchError, DeviceError, InputError
 from hil.wire import DIRECT, Wires
@@ -50,11 +51,13 @@ def open_console(
     log: Path | None = None,
     name: str = "console",
     wires: Wires = DIRECT,
+    panic: Iterable[str] = (),
 ) -> SerialConsole:
     """Open a serial port or pyserial URL, 8N1 without flow control.
 
-    `log` is a file that every line is appended to. Raises BenchError when the port cannot be opened, InputError
-    for a port name or rate that makes no sense.
+    `log` is a file that every line is appended to; `panic` are patterns of a panic besides those that are
+    known. Raises BenchError when the port cannot be opened, InputError for a port name or rate that makes no
+    sense.
     """
     try:
         opened = wires.serial(
@@ -66,7 +69,7 @@ def open_console(
     except (serial.SerialException, OSError) as error:
         raise BenchError(f"{name}: cannot open {port}: {error}") from None
     try:
-        return SerialConsole(opened, name=name, log=log)
+        return SerialConsole(opened, name=name, log=log, panic=panic)
     except BaseException:
         opened.close()
         raise
@@ -80,10 +83,18 @@ class SerialConsole:
     """
 
     def __init__(
-        self, port: Any, *, name: str = "console", log: Path | None = None, capacity: int = CAPACITY_LINES
+        self,
+        port: Any,
+        *,
+        name: str = "console",
+        log: Path | None = None,
+        capacity: int = CAPACITY_LINES,
+        panic: Iterable[str] = (),
     ) -> None:
         self.name = name
         self.dropped_lines = 0
+        self.panics = PanicWatch(panic)
+        """Lines by which the device said that it gave up."""
         self._port = port
         self._splitter = Splitter()
         self._lines: deque[ConsoleLine] = deque()
@@ -174,7 +185,8 @@ class SerialConsole:
 
     def _timeout_text(self, pattern: str, timeout_s: float) -> str:
         last = f"last line: {self._lines[-1].text!r}" if self._lines else "nothing was printed at all"
-        return f"{self.name}: no line matches {pattern!r} within {timeout_s:g} s; {last}"
+        gave_up = f"; it gave up: {self.panics.lines[-1]!r}" if self.panics.lines else ""
+        return f"{self.name}: no line matches {pattern!r} within {timeout_s:g} s; {last}{gave_up}"
 
     # ---- Writing ----
 
@@ -300,6 +312,7 @@ class SerialConsole:
                     tap(item.data)
                 continue
             line = ConsoleLine(when, item.line)
+            self.panics.look(line.text, str(line))
             self._lines.append(line)
             if self._log is not None:
                 self._log.write(f"{line}\n")

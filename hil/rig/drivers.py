@@ -57,7 +57,7 @@ def open_console(file: ConsoleFile, log: Path | None, wires: Wires = DIRECT) -> 
     """The serial console; what the device prints is appended to `log`. Raises BenchError when the port is not there."""
     from hil.console.serial import open_console as open_serial
 
-    return open_serial(file.port, file.baud, log=log, wires=wires)
+    return open_serial(file.port, file.baud, log=log, wires=wires, panic=file.panic)
 
 
 async def open_central(file: CentralFile, wires: Wires = DIRECT) -> Central:

@@ -217,6 +217,11 @@ class Rig:
             with _collecting(trouble):
                 notes |= self._bench.notes()
             with _collecting(trouble):
+                if self._console is not None:
+                    self._console.pump()
+                    if self._console.panics.lines:
+                        notes["panics"] = list(self._console.panics.lines)
+            with _collecting(trouble):
                 if self._probe is not None and self.file.supply is None:
                     self._probe.reset()  # it keeps its power, and may stand in the middle of a flash loader
             with _collecting(trouble):
