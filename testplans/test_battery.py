@@ -18,7 +18,7 @@ EVIDENCE = ["BRIEF-battery", "CRA-I.2.h"]
     "BAT-01",
     "An upload is refused below the battery threshold and taken above it",
     evidence_for=EVIDENCE,
-    needs=["central", "supply", "device.battery"],
+    needs=["central", "supply.volts", "device.battery"],
     controls=["upload_battery"],
 )
 def test_upload_refused_at_low_battery(dut: Device, update: ReportedUpdate, next_image: SignedImage) -> None:
@@ -42,7 +42,7 @@ def test_upload_refused_at_low_battery(dut: Device, update: ReportedUpdate, next
     "BAT-02",
     "The bootloader starts no swap below its battery threshold, runs the old image, and swaps once it is charged",
     evidence_for=EVIDENCE,
-    needs=["central", "supply", "device.battery"],
+    needs=["central", "supply.volts", "device.battery"],
     controls=["battery"],
 )
 def test_swap_not_started_at_low_battery(
@@ -71,7 +71,7 @@ def test_swap_not_started_at_low_battery(
     "BAT-03",
     "At its battery threshold the device takes an upload, and a hundredth of its range below it does not",
     evidence_for=EVIDENCE,
-    needs=["central", "supply", "device.battery"],
+    needs=["central", "supply.volts", "device.battery"],
     controls=["upload_battery:below"],
 )
 @pytest.mark.parametrize("side", ["below", "at", "above"])
@@ -98,7 +98,7 @@ def test_threshold(dut: Device, update: ReportedUpdate, next_image: SignedImage,
     "BAT-04",
     "A battery that falls below the threshold during the transfer stops it, and it goes on once it is charged",
     evidence_for=[*EVIDENCE, "BRIEF-resume"],
-    needs=["central", "supply", "device.battery"],
+    needs=["central", "supply.volts", "device.battery"],
     controls=["upload_battery"],
 )
 def test_falls_during_the_transfer(
@@ -129,7 +129,7 @@ def test_falls_during_the_transfer(
     "BAT-05",
     "A battery that falls below the threshold between upload and restart starts no swap until it is charged",
     evidence_for=EVIDENCE,
-    needs=["central", "supply", "device.battery"],
+    needs=["central", "supply.volts", "device.battery"],
     controls=["battery"],
 )
 def test_falls_before_the_restart(

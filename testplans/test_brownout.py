@@ -47,17 +47,7 @@ def play(rig: Rig, shape: Shape) -> None:
     table = rig.file.supply
     assert table is not None
     nominal = table.nominal_volts
-    now = nominal
-    for seconds, share in shape:
-        volts = share * nominal
-        if seconds == 0:
-            rig.supply.set_volts(volts)
-        elif volts == now:
-            rig.sleep(seconds)
-        else:
-            rig.supply.ramp(now, volts, seconds)
-            rig.sleep(seconds)
-        now = volts
+    rig.supply.shape(nominal, [(seconds, share * nominal) for seconds, share in shape])
     rig.supply.set_volts(nominal)
 
 

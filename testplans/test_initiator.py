@@ -131,7 +131,7 @@ def test_refused_image(
     "INI-05",
     "An update that the device refuses for its battery is not reported as a success by the program",
     evidence_for=[*EVIDENCE, "BRIEF-battery", "BRIEF-status"],
-    needs=["initiator", "supply", "device.battery"],
+    needs=["initiator", "supply.volts", "device.battery"],
 )
 def test_low_battery(
     dut: Device, initiator: Initiator, base_image: SignedImage, next_image: SignedImage

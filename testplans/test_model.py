@@ -143,7 +143,14 @@ def _machine(pair: Pair) -> type[RuleBasedStateMachine]:
         "ISVS-3.4.6",
         "ISVS-3.4.7",
     ],
-    needs=["central", "probe", "supply", "device.behaviours", "device.battery", "device.security-counter"],
+    needs=[
+        "central",
+        "probe",
+        "supply.volts",
+        "device.behaviours",
+        "device.battery",
+        "device.security-counter",
+    ],
     controls=["version", "confirm"],
 )
 @pytest.mark.parametrize("examples", [20], ids=[pytest.HIDDEN_PARAM])

@@ -215,7 +215,7 @@ def test_power_cut_during_revert(
     "PWR-04",
     "A swap cut off waits below the battery threshold with the flash untouched, and finishes on recovery",
     evidence_for=["BRIEF-battery", "CRA-I.2.h"],
-    needs=["central", "supply", "console", "device.battery", "device.boot-log"],
+    needs=["central", "supply.volts", "console", "device.battery", "device.boot-log"],
     controls=["battery"],
 )
 def test_swap_waits_at_low_voltage(

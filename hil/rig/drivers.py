@@ -37,19 +37,75 @@ def open_probe(file: ProbeFile, wires: Wires = DIRECT) -> Probe:
     )
 
 
-def open_supply(file: SupplyFile, wires: Wires = DIRECT) -> Supply:
-    """The power supply, within the rig file's limits. Raises BenchError when it is not there."""
-    from hil.supply.scpi import ScpiSupply
-    from hil.supply.visa import DEFAULT_BAUD
+def open_supply(
+    file: SupplyFile,
+    wires: Wires = DIRECT,
+    *,
+    path: Callable[[str], Path],
+    clock: Callable[[], float],
+    sleep: Callable[[float], None],
+    current_trace: Path | None,
+) -> Supply:
+    """The power supply, within the rig file's limits. Raises BenchError when it is not there.
 
-    return ScpiSupply(
-        file.resource,
+    `path` makes paths of the rig file absolute; `clock` and `sleep` are the bench's time; `current_trace` is where a
+    supply that samples the current writes it.
+    """
+    if file.driver == "scpi":
+        from hil.supply.profile import AUTO, named
+        from hil.supply.scpi import ScpiSupply
+
+        name = file.profile or AUTO
+        own = path(name) if name.endswith(".toml") else None
+        return ScpiSupply(
+            file.resource or "",
+            max_volts=file.max_volts,
+            max_amperes=file.max_amperes or 0.0,
+            channel=file.channel or 1,
+            timeout_s=file.timeout_seconds,
+            baud=file.baud,
+            profile=None if name == AUTO else named(name, own),
+            clock=clock,
+            sleep=sleep,
+            library=file.library or "@py",
+            wires=wires,
+        )
+    if file.driver == "ppk2":
+        from hil.supply.ppk2 import Ppk2
+
+        return Ppk2(
+            file.port or "",
+            max_volts=file.max_volts,
+            max_amperes=file.max_amperes or 0.0,
+            timeout_s=file.timeout_seconds,
+            trace=current_trace,
+            clock=clock,
+            sleep=sleep,
+        )
+    if file.driver == "relay":
+        from hil.supply.relay import BAUD, Relay, lcus_message
+
+        own_words = file.on_message is not None and file.off_message is not None
+        channel = file.channel or 1
+        return Relay(
+            file.port or "",
+            on_message=bytes.fromhex(file.on_message or "") if own_words else lcus_message(channel, True),
+            off_message=bytes.fromhex(file.off_message or "") if own_words else lcus_message(channel, False),
+            nominal_volts=file.nominal_volts,
+            max_volts=file.max_volts,
+            baud=file.baud or BAUD,
+            timeout_s=file.timeout_seconds,
+            wires=wires,
+        )
+    from hil.supply.uhubctl import UhubctlPort
+
+    return UhubctlPort(
+        file.hub or "",
+        int(file.port or 0),
+        nominal_volts=file.nominal_volts,
         max_volts=file.max_volts,
-        max_amperes=file.max_amperes,
-        channel=file.channel,
+        program=file.program or "uhubctl",
         timeout_s=file.timeout_seconds,
-        baud=file.baud or DEFAULT_BAUD,
-        wires=wires,
     )
 
 

@@ -61,6 +61,10 @@ def load(name_or_path: str = DEFAULT, *, check_paths: bool = True) -> RigFile:
 
 def _named_files(data: Any) -> Iterator[tuple[tomlfile.Place, str]]:
     """Each path to a file of the user's that a rig file holds. What is no path is left to the schema."""
+    supply = data.get("supply") if isinstance(data, dict) else None
+    profile = supply.get("profile") if isinstance(supply, dict) else None
+    if isinstance(profile, str) and profile.endswith(".toml"):
+        yield ("supply", "profile"), profile
     device = data.get("device") if isinstance(data, dict) else None
     if not isinstance(device, dict):
         return

@@ -2,37 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hil.supply.base import Supply
+from hil.supply.base import Limits, Ramp, Supply
+from hil.supply.shape import play
 
 
 class LoggedSupply:
-    """A supply whose every command is noted with the bench's time in a CSV file: time_s, action, volts, amperes."""
+    """A supply whose every command is noted with the bench's time in a CSV file: time_s, action, volts, amperes.
 
-    def __init__(self, supply: Supply, clock: Callable[[], float], path: Path | None) -> None:
+    The limits of the rig file hold here, whatever the driver does: InputError beyond them.
+    """
+
+    def __init__(
+        self,
+        supply: Supply,
+        clock: Callable[[], float],
+        path: Path | None,
+        *,
+        sleep: Callable[[float], None],
+        max_volts: float,
+        max_amperes: float | None,
+    ) -> None:
         self._supply = supply
         self._clock = clock
         self._path = path
+        self._sleep = sleep
+        # The driver holds the same limits. Here they hold for a driver that does not, too.
+        self._limits = Limits(max_volts, math.inf if max_amperes is None else max_amperes)
         self._rows = ["time_s,action,volts,amperes"]
 
     @property
     def max_volts(self) -> float:
-        return self._supply.max_volts
+        return self._limits.max_volts
 
     @property
     def max_amperes(self) -> float:
-        return self._supply.max_amperes
+        return self._limits.max_amperes
 
     def identity(self) -> str:
         return self._supply.identity()
 
     def set_volts(self, volts: float) -> None:
+        self._limits.volts(volts)
         self._supply.set_volts(volts)
         self._note("set", volts)
 
     def set_current_limit(self, amperes: float) -> None:
+        self._limits.amperes(amperes)
         self._supply.set_current_limit(amperes)
         self._note("limit", None, amperes)
 
@@ -44,11 +63,23 @@ class LoggedSupply:
         self._supply.off()
         self._note("off", 0.0)
 
-    def ramp(self, start: float, stop: float, seconds: float) -> None:
+    def ramp(self, start: float, stop: float, seconds: float) -> Ramp:
+        for volts in (start, stop):
+            self._limits.volts(volts)
         begun = self._clock()
-        self._supply.ramp(start, stop, seconds)
+        played = self._supply.ramp(start, stop, seconds)
         self._note("ramp from", start, when=begun)
+        if played.step_volts > 0:
+            self._note("ramp in steps of at most", played.step_volts, when=begun)
         self._note("ramp to", stop, when=begun + seconds)
+        return played
+
+    def shape(self, start: float, points: Sequence[tuple[float, float]]) -> None:
+        """Go from `start` volts through `points`, each (seconds, volts), in straight lines; a time of 0 is a step.
+
+        Returns at the end. All points are checked before the first is played: InputError for one beyond the limits.
+        """
+        play(self, start, points, self._sleep)
 
     def cut(self) -> None:
         self._supply.cut()

@@ -30,6 +30,7 @@ T = TypeVar("T")
 SERIAL_LOG = "serial.log"
 CAPTURE = "link.btsnoop"
 POWER_TRACE = "power.csv"
+CURRENT_TRACE = "current.csv"
 FLASH = "flash.bin"
 ERASES = "flash.csv"
 _POWER_UP_S = 0.001
@@ -115,8 +116,23 @@ class Rig:
         """The power supply."""
         if self._supply is None:
             table = _present(self.file.supply, "supply", self._in_case)
-            path = self._folder / POWER_TRACE if self._folder is not None else None
-            self._supply = LoggedSupply(drivers.open_supply(table, self._bench.wires), self.clock, path)
+            folder = self._folder
+            opened = drivers.open_supply(
+                table,
+                self._bench.wires,
+                path=self.file.path,
+                clock=self.clock,
+                sleep=self.sleep,
+                current_trace=folder / CURRENT_TRACE if folder is not None else None,
+            )
+            self._supply = LoggedSupply(
+                opened,
+                self.clock,
+                folder / POWER_TRACE if folder is not None else None,
+                sleep=self.sleep,
+                max_volts=table.max_volts,
+                max_amperes=table.max_amperes,
+            )
         return self._supply
 
     @property

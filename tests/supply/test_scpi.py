@@ -172,7 +172,7 @@ class Rude:
                 self.send(answer)
 
 
-GOOD = {b"*IDN?": b"ACME,X,1,1\n", b"SYST:ERR?": b'0,"No error"\n', b"VOLT?": b"0.000\n"}
+GOOD = {b"*IDN?": b"HIL,VPS-6003,0002,1.0\n", b"SYST:ERR?": b'0,"No error"\n', b"VOLT?": b"0.000\n"}
 
 
 @pytest.mark.parametrize(

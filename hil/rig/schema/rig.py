@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, PrivateAttr, model_validator
 
+from hil.errors import InputError
 from hil.rig.schema.base import ShortName, Table, Text
 from hil.rig.schema.central import CentralFile, SpareFile
 from hil.rig.schema.console import ConsoleFile
@@ -16,12 +17,15 @@ from hil.rig.schema.probe import ProbeFile
 from hil.rig.schema.recovery import RecoveryFile
 from hil.rig.schema.supply import SupplyFile
 from hil.rig.schema.virtual import VirtualFile
+from hil.supply.profile import AUTO, named
 from hil.tomlfile import Mistake
 
 Capability = Literal[
     "probe",
     "supply",
+    "supply.volts",
     "supply.ramp",
+    "supply.measure",
     "console",
     "central",
     "link.phy",
@@ -124,13 +128,32 @@ class RigFile(Table):
         """What evidence from this bench is marked as: only hardware gives evidence about hardware."""
         return "real" if self.bench == "real" else "virtual"
 
+    def _ramps(self) -> bool:
+        """Whether the supply draws a straight line by itself; one that is played in steps is not taken for it.
+
+        Where the rig file leaves the profile to the instrument, which nobody has asked yet, only the virtual bench's
+        own supply is known to.
+        """
+        supply = self.supply
+        if supply is None or supply.driver != "scpi":
+            return False
+        if supply.profile is None or supply.profile == AUTO:
+            return self.bench != "real"
+        own = self.path(supply.profile) if supply.profile.endswith(".toml") else None
+        try:
+            return named(supply.profile, own).ramps
+        except InputError:
+            return False  # said when the rig is loaded for a run
+
     def capabilities(self) -> frozenset[str]:
         """What a case may need and this bench has: instruments and what they can do, and `device.` features."""
         can: set[str] = {f"device.{feature}" for feature in self.device.supports}
         if self.probe is not None:
             can.add("probe")
         if self.supply is not None:
-            can |= {"supply", "supply.ramp"}
+            can |= self.supply.capabilities()
+            if self._ramps():
+                can.add("supply.ramp")
         if self.console is not None:
             can.add("console")
         if self.central is not None:
