@@ -397,8 +397,7 @@ class ScpiSupply:
             try:
                 return self._instrument.query(command, length)
             except NoAnswer as error:
-                log.info("%s; asked again", error)
-                self._find_the_way_back()
+                self._find_the_way_back(error)
         return self._instrument.query(command, length)
 
     def _asked_bytes(self, command: str) -> bytes:
@@ -406,29 +405,31 @@ class ScpiSupply:
         try:
             return self._instrument.query_bytes(command, length)
         except NoAnswer as error:
-            log.info("%s; asked again", error)
-            self._find_the_way_back()
+            self._find_the_way_back(error)
             return self._instrument.query_bytes(command, length)
 
-    def _find_the_way_back(self) -> None:
+    def _find_the_way_back(self, missed: NoAnswer) -> None:
         """After a time-out: let the late answer come and go, so that it is not taken for the next one's.
 
         The identity is known and like no other answer: once it comes, all that was asked before has been answered.
+        Raises what was `missed` when it does not come.
         """
+        log.info("%s; asked again", missed)
         if not self._identity:
             return
         if self._profile.line.read_end == "":
             self._sleep(self._timeout_s)
             self._instrument.discard_input()
             return
-        if self._instrument.query("*IDN?") == self._identity:
-            return
-        for _ in range(_STALE_ANSWERS):
-            if self._instrument.read_line("*IDN?") == self._identity:
+        try:
+            if self._instrument.query("*IDN?") == self._identity:
                 return
-        raise BenchError(
-            f"supply {self._instrument.name}: '*IDN?' is answered by something else since a time-out"
-        )
+            for _ in range(_STALE_ANSWERS):
+                if self._instrument.read_line("*IDN?") == self._identity:
+                    return
+        except BenchError:
+            raise missed from None
+        raise missed
 
     @property
     def _set_length(self) -> int | None:
