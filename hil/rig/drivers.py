@@ -6,6 +6,7 @@ probe needs no pyOCD.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,9 +43,9 @@ def open_supply(
     wires: Wires = DIRECT,
     *,
     path: Callable[[str], Path],
-    clock: Callable[[], float],
-    sleep: Callable[[float], None],
-    current_trace: Path | None,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+    current_trace: Path | None = None,
 ) -> Supply:
     """The power supply, within the rig file's limits. Raises BenchError when it is not there.
 

@@ -43,6 +43,7 @@ class Guardian:
         self._name = file.name
         task = {
             "rig": file.model_dump(mode="json", by_alias=True),
+            "folder": str(file.path("")),
             "log": str(log) if log is not None else None,
         }
         try:
@@ -104,7 +105,7 @@ def make_safe(
 
 def _make_safe(file: RigFile) -> str:
     if file.supply is not None:
-        supply = drivers.open_supply(file.supply)
+        supply = drivers.open_supply(file.supply, path=file.path)
         try:
             supply.safe_off()
         finally:
@@ -127,6 +128,7 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     task = json.loads(sys.stdin.buffer.readline())
     file = RigFile.model_validate_json(json.dumps(task["rig"]))
+    file._folder = Path(task["folder"])  # what a supply's own profile is relative to
     sys.stdout.buffer.write(READY)
     sys.stdout.buffer.flush()
     if sys.stdin.buffer.read().endswith(GOODBYE):

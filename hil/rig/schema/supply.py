@@ -139,11 +139,23 @@ class SupplyFile(Table):
             )
         return self
 
+    @property
+    def measures_volts(self) -> bool:
+        """Whether this supply has a voltmeter."""
+        return self.driver == "scpi"
+
+    @property
+    def measures_amperes(self) -> bool:
+        """Whether this supply has an ammeter."""
+        return self.driver in ("scpi", "ppk2")
+
     def capabilities(self) -> frozenset[str]:
         """What a case may ask of this supply, as far as the rig file alone can tell."""
         can = {"supply"}
         if self.driver in ("scpi", "ppk2"):
-            can |= {"supply.volts", "supply.measure"}
+            can.add("supply.volts")
+        if self.measures_volts and self.measures_amperes:
+            can.add("supply.measure")
         return frozenset(can)
 
 
