@@ -264,8 +264,13 @@ class Explorer:
         self.nodes.append(node)
         for reading, pages in enumerate(content.readings()):
             shares = content.shares_of(pages)
+            met = len(self.traces)
             trace = self._decide(content, pages, shares)
             node.starts.append(trace)
+            ended = self.traces[trace].ended
+            if trace == met and ended is not None:
+                # At once, and not when its own cuts are met: that may be long after, or never with a budget.
+                self._judge(Ended(number, reading, self.traces[trace], ended))
             self._go_on(number, reading, trace, content, shares)
         return number
 
@@ -387,7 +392,7 @@ class Explorer:
         chosen = None if self._all else interesting(trace, *self._shares, self._seed)
         for index, operation in enumerate(trace.operations):
             if chosen is None and trace.joins is not None and index == trace.joins[2]:
-                self._go_over(number, reading, trace, at)
+                self._go_over(number, reading, trace)
                 return
             if chosen is not None and index not in chosen:
                 apply(at, operation)
@@ -407,10 +412,9 @@ class Explorer:
                 self.nodes[number].like.append(trace.origin)
                 return  # from here on it is the start that is walked for the trace itself
             if chosen is None and self._goes_on_as(trace, index, at.key):
-                self._go_over(number, reading, trace, at)
+                self._go_over(number, reading, trace)
                 return
             yield
-        trace.ended = at
         self._end(number, reading, trace, at)
 
     def _goes_on_as(self, trace: Trace, index: int, key: int) -> bool:
@@ -425,18 +429,12 @@ class Explorer:
         trace.joins = (*known, index + 1)
         return True
 
-    def _go_over(self, number: int, reading: int, trace: Trace, at: Content) -> None:
+    def _go_over(self, number: int, reading: int, trace: Trace) -> None:
         """From here on it is another start: what cuts in that lead to, cuts in this one do."""
         assert trace.joins is not None
-        other, index, _ = trace.joins
+        other = trace.joins[0]
         self.nodes[number].like.append(other.origin)
-        if other.ended is None:
-            at = at.copy()
-            for operation in other.operations[index:]:
-                apply(at, operation)
-            trace.ended = at
-        else:
-            trace.ended = other.ended
+        assert trace.ended is not None  # since it was recorded
         self._end(number, reading, trace, trace.ended)
 
     def _end(self, number: int, reading: int, trace: Trace, at: Content) -> None:

@@ -37,7 +37,7 @@ class Trace:
     joins: tuple[Trace, int, int] | None = None
     """The start that it is from some operation on: that start, the operation there, and the operation here."""
     ended: Content | None = None
-    """What the flash holds at its end, once it was walked."""
+    """What the flash holds at its end."""
     origin: int = -1
     """The state whose start is walked for it."""
     reading: int = 0
@@ -136,6 +136,7 @@ class Recorder:
             operations, reads, settled, [here[2] for here in passed], content.shares_of(pages), keys
         )
         trace.rests = _rests(operations)
+        trace.ended = at if joined is None else joined[0].ended
         if joined is not None:
             trace.joins = (joined[0], joined[1], own)
         for index, here in enumerate(passed):
