@@ -196,8 +196,7 @@ class SiglentSpd3303x(Model):
 class RohdeSchwarzHmp(Model):
     identity = "ROHDE&SCHWARZ,HMP4040,000000000,HW50020003/SW2.51"
 
-    def __post_init__(self) -> None:
-        self.general = False
+    general = False
 
     def rules(self) -> list[Rule]:
         return [

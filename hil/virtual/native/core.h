@@ -286,7 +286,7 @@ struct core {
     uint32_t mpu_control, mpu_base[MPU_REGIONS], mpu_size[MPU_REGIONS], mpu_view, pages_changed;
     uint32_t nvm_write_enable, nvm_mode, nvm_address, nvm_old, nvm_new, nvm_next, nvm_asked;
     uint32_t call_hooks; /* how many breakpoint instructions stand for calls that Python takes */
-    uint32_t reached; /* a watched page was to be executed: the core hangs in front of it */
+    uint32_t reached;    /* a watched page was to be executed: the core hangs in front of it */
     uint32_t halt, step, stepped, debug_enabled, mask_interrupts, watch_hit, watched;
     uint32_t keep; /* set by bus_read: the value holds until Python runs again */
     uint32_t breakpoints, breakpoint[MAX_BREAKPOINTS];
