@@ -87,23 +87,18 @@ def sweep(
     from hil import bundled
     from hil.report.sweep_page import page
     from hil.rig import files
-    from hil.rig.product import bundled_product
     from hil.run.folder import check_parent
-    from hil.sweep import run
-    from hil.sweep import scenario as scenarios
+    from hil.sweep import run, scenarios
 
+    file = files.load(rig)
     if scenario == "list":
-        for name, sentence in scenarios.NAMES.items():
+        for name, sentence in scenarios.names(file).items():
             typer.echo(f"{name:12} {sentence}")
         return
     seconds = _seconds(budget) if budget is not None else None
-    file = files.load(rig)
-    if file.device.firmware != "bundled":
-        raise InputError(f"rig {file.name}: hil sweep knows scenarios of the bundled firmware only")
     parent = out or bundled.reports()
     check_parent(parent)
-    product = bundled_product(file.device, defect=defect)
-    chosen = scenarios.bundled(scenario, product, size)
+    chosen = scenarios.of(file, scenario, size=size, defect=defect)
     console = Console(highlight=False, soft_wrap=True)
     with Live(console=console, refresh_per_second=4, transient=True, redirect_stderr=False) as live:
         found = run.sweep(
@@ -144,9 +139,8 @@ def replay(
     debug port for `pyocd gdbserver`.
     """
     from hil.rig import files
-    from hil.rig.product import bundled_product
     from hil.sweep import replay as replays
-    from hil.sweep import scenario as scenarios
+    from hil.sweep import scenarios
 
     try:
         found = json.loads(result.read_text(encoding="utf-8"))
@@ -157,19 +151,18 @@ def replay(
     path = replays.path_of(found, number)
     file = files.load(rig)
     settings = found.get("settings") or {}
-    product = bundled_product(file.device, defect=defect)
-    chosen = scenarios.bundled(str(found.get("scenario")), product, settings.get("size"))
+    chosen = scenarios.of(file, str(found.get("scenario")), size=settings.get("size"), defect=defect)
     replays.check_same(found, chosen)
     console = Console(highlight=False, soft_wrap=True)
-    last: bytes = chosen.flash
+    last: Any = None
     for step in replays.replay(file, chosen, path, int(settings.get("seed", 0))):
         _tell_step(console, step, chosen)
         if step.cut is not None:
-            last = step.flash
+            last = step.content
     if state is not None:
         from hil.rig.machine import write_state
 
-        write_state(state, last)
+        write_state(state, last.flash if last else chosen.flash, last.uicr if last else chosen.uicr)
         typer.echo(f"{state}: the kit after the last cut; go on with: hil serve --state {state}")
 
 

@@ -15,7 +15,7 @@ from hil.virtual import statefile
 from hil.virtual.coldboot import QUIET_S, TIMEOUT_S, ColdBoot, Operation, Settled
 from hil.virtual.remembered import Part, Pure
 from hil.virtual.soc.flash_physics import UNSTABLE_SHARE, torn
-from hil.virtual.soc.memory import FLASH_PAGE, FLASH_SIZE
+from hil.virtual.soc.memory import FLASH_PAGE, FLASH_SIZE, UICR_BASE
 from hil.virtual.statefile import KitState
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "QUIET_S",
     "TEAR_MODEL",
     "TIMEOUT_S",
+    "UICR_BASE",
     "EmulatedKit",
     "Machine",
     "Operation",
@@ -82,8 +83,9 @@ def open_machine(
     fixed: frozenset[int],
     console: Callable[[bytes], None] | None = None,
     pure: Mapping[int, Pure] | None = None,
+    uicr: bytes | None = None,
 ) -> EmulatedKit:
-    """The rig's kit, with `flash` in it; pages of `fixed` hold the bootloader and what belongs to it.
+    """The rig's kit, with `flash` and `uicr` in it; pages of `fixed` hold the bootloader and what belongs to it.
 
     Raises InputError for a bench that is not virtual: only an emulated kit can be cut at one operation.
     """
@@ -101,9 +103,10 @@ def open_machine(
         volts=rig.supply.nominal_volts if rig.supply is not None else 3.0,
         console=console,
         pure=pure,
+        uicr=uicr,
     )
 
 
-def write_state(path: Path, flash: bytes) -> None:
-    """Write a kit with this flash to a file that `hil serve --state` takes. Raises BenchError when it cannot be."""
-    statefile.save(path, KitState(flash, KitState.blank().uicr))
+def write_state(path: Path, flash: bytes, uicr: bytes) -> None:
+    """Write a kit with this content to a file that `hil serve --state` takes. Raises BenchError when it cannot be."""
+    statefile.save(path, KitState(flash, uicr))

@@ -16,20 +16,24 @@ PAGE = 4096
 _ERASED_WORD = 0xFFFF_FFFF
 
 
-class Base:
-    """The flash that a scenario begins with."""
+UICR_PAGE = 0x1000_1000 // PAGE
+"""Number of the page that holds the UICR (nRF52840 PS 4.2), which is beyond the flash."""
 
-    def __init__(self, flash: bytes) -> None:
+
+class Base:
+    """The flash that a scenario begins with, and the page of the UICR, erased unless it is given."""
+
+    def __init__(self, flash: bytes, uicr: bytes = b"\xff" * PAGE) -> None:
         if not flash or len(flash) % PAGE:
             raise ValueError(f"flash of {len(flash)} bytes is not whole pages")
+        if len(uicr) != PAGE:
+            raise ValueError(f"an UICR of {len(uicr)} bytes, expected {PAGE}")
         self.flash = flash
-        self._pages = [flash[at : at + PAGE] for at in range(0, len(flash), PAGE)]
-        self._digests = [_digest(number, data) for number, data in enumerate(self._pages)]
-
-    @property
-    def pages(self) -> int:
-        """How many pages there are."""
-        return len(self._pages)
+        self._pages = {at // PAGE: flash[at : at + PAGE] for at in range(0, len(flash), PAGE)}
+        self.pages = len(self._pages)
+        """How many pages of flash there are."""
+        self._pages[UICR_PAGE] = uicr
+        self._digests = {number: _digest(number, data) for number, data in self._pages.items()}
 
     def page(self, number: int) -> bytes:
         """A page as it is at the beginning."""
@@ -64,9 +68,14 @@ class Content:
         return Content(self._base, self.pages, self.shares, self.weak)
 
     @property
-    def pages_in_all(self) -> int:
-        """How many pages the flash has."""
-        return self._base.pages
+    def flash(self) -> bytes:
+        """The whole flash, weak cells as 0."""
+        return b"".join(self.page(number) for number in range(self._base.pages))
+
+    @property
+    def uicr(self) -> bytes:
+        """The page of the UICR."""
+        return self.page(UICR_PAGE)
 
     @property
     def key(self) -> int:

@@ -95,7 +95,7 @@ def _soon(scenario: Scenario, ended: Ended) -> str | None:
 
 
 def _asked(scenario: Scenario, ended: Ended) -> str | None:
-    if scenario.name != "upgrade" or scenario.trailer is None:
+    if not scenario.installs or scenario.trailer is None:
         return None
     program = program_of(scenario, ended)
     if program is None or program.name != "old":
@@ -149,7 +149,7 @@ class Judge:
     def finish(self, explorer: Explorer) -> None:
         """Look at the order in which programs start along every path."""
         rank = {name: index for index, name in enumerate(self.scenario.order)}
-        for (state, _), name in self._ended.items():
+        for (state, _), name in self._ended.items() if rank else ():
             if name not in rank:
                 self.violations.append(Violation(ORDER.name, f"{name} must not start here", state))
         reached = [-1] * len(explorer.nodes)
@@ -171,7 +171,7 @@ class Judge:
                     reached[follower] = reached[state]
                     work.append(follower)
         for (state, _), name in self._ended.items():
-            if rank.get(name, 0) < reached[state]:
+            if name in rank and rank[name] < reached[state]:
                 later = self.scenario.order[reached[state]]
                 self.violations.append(Violation(ORDER.name, f"{name} starts although {later} has", state))
 

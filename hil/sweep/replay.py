@@ -35,8 +35,8 @@ class Step:
     """Address, content before and content after of the stretches that differ, at most 16 bytes each."""
     code: list[str]
     """The instructions around that of the cut operation."""
-    flash: bytes
-    """The whole flash when the step is over."""
+    content: Content
+    """What the flash holds when the step is over."""
 
 
 def path_of(found: Any, number: int) -> list[dict[str, Any]]:
@@ -80,8 +80,8 @@ def replay(rig: RigFile, scenario: Scenario, path: list[dict[str, Any]], seed: i
     something else.
     """
     printed = bytearray()
-    machine = open_machine(rig, scenario.flash, scenario.fixed, printed.extend)
-    content = Content(Base(scenario.flash))
+    machine = open_machine(rig, scenario.flash, scenario.fixed, printed.extend, uicr=scenario.uicr)
+    content = Content(Base(scenario.flash, scenario.uicr))
     for number, step in enumerate(path, start=1):
         point = point_of(step)
         readings = content.readings()
@@ -103,7 +103,7 @@ def replay(rig: RigFile, scenario: Scenario, path: list[dict[str, Any]], seed: i
             reached,
             _changed(content, done),
             disassembly(scenario.flash, reached.pc) if reached is not None else [],
-            _whole(done),
+            done,
         )
         content = done
     printed.clear()
@@ -117,7 +117,7 @@ def replay(rig: RigFile, scenario: Scenario, path: list[dict[str, Any]], seed: i
         None,
         _changed(content, last.content),
         disassembly(scenario.flash, settled.pc),
-        _whole(last.content),
+        last.content,
     )
 
 
@@ -159,10 +159,6 @@ def _cut(machine: Any, content: Content, operation: Operation, point: Point, see
         if each == point:
             return cut
     return content
-
-
-def _whole(content: Content) -> bytes:
-    return b"".join(content.page(page) for page in range(content.pages_in_all))
 
 
 def _changed(before: Content, now: Content) -> list[tuple[int, bytes, bytes]]:

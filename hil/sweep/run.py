@@ -10,7 +10,6 @@ from hil.rig.machine import open_machine
 from hil.rig.schema import RigFile
 from hil.sweep import result
 from hil.sweep.content import Base
-from hil.sweep.crypto import pure_functions
 from hil.sweep.explore import Explorer
 from hil.sweep.judge import Judge
 from hil.sweep.scenario import Scenario
@@ -47,10 +46,12 @@ def sweep(
     What was found by then is returned in each case.
     """
     began = time.monotonic()
-    pure = pure_functions(scenario) if remember_crypto else None
-    machine = open_machine(rig, scenario.flash, scenario.fixed, pure=pure)
+    pure = scenario.pure if remember_crypto else None
+    machine = open_machine(rig, scenario.flash, scenario.fixed, pure=pure, uicr=scenario.uicr)
     judging = judge or Judge(scenario)
-    explorer = Explorer(machine, Base(scenario.flash), judging, depths=depths, check=check, seed=seed)
+    explorer = Explorer(
+        machine, Base(scenario.flash, scenario.uicr), judging, depths=depths, check=check, seed=seed
+    )
     told = 0.0
     stopped = ""
 

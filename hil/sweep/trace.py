@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hil.rig.machine import Machine, Operation, Settled
-from hil.sweep.content import PAGE, Content
+from hil.sweep.content import PAGE, UICR_PAGE, Content
 
 COMPARED = 24
 """Operations of a start whose RAM and registers are compared with those of others."""
@@ -96,7 +96,7 @@ class Recorder:
     def record(self, pages: Mapping[int, bytes], content: Content) -> Trace:
         """The start from `pages`, a reading of `content`."""
         operations: list[Operation] = []
-        reads: dict[int, int] = {}
+        reads: dict[int, int] = {UICR_PAGE: 0}  # the hardware itself does, at each reset
         keys: list[int] = []
         passed: list[tuple[int, int, bytes]] = []
         at = content.copy()

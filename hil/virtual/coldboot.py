@@ -19,7 +19,7 @@ from hil.virtual.kit import Kit
 from hil.virtual.power.rail import Rail
 from hil.virtual.power.source import Profile
 from hil.virtual.remembered import Pure, Remembered
-from hil.virtual.soc.memory import FLASH_PAGE, FLASH_SIZE
+from hil.virtual.soc.memory import FLASH_PAGE, FLASH_SIZE, UICR_BASE
 from hil.virtual.soc.peripheral import ResetCause
 
 _POWER_UP = 10 * TICKS_PER_MS
@@ -63,10 +63,10 @@ class Settled:
 class ColdBoot:
     """One kit at `volts`, restarted from flash content by `boot`.
 
-    `base` is the whole flash as the scenario begins with it. `fixed` are the numbers of the pages that are
-    the bootloader's own: what is read of all others is noted, and the execution of any of them ends a start.
-    `pure` are functions by address of which a call is executed once for each input (`remembered`). `console`
-    is given what the kit prints.
+    `base` is the whole flash as the scenario begins with it, `uicr` the page of the UICR (erased unless
+    given). `fixed` are the numbers of the pages that are the bootloader's own: what is read of all others is
+    noted, and the execution of any of them ends a start. `pure` are functions by address of which a call is
+    executed once for each input (`remembered`). `console` is given what the kit prints.
     """
 
     def __init__(
@@ -79,6 +79,7 @@ class ColdBoot:
         volts: float = 3.0,
         pure: Mapping[int, Pure] | None = None,
         console: Callable[[bytes], None] | None = None,
+        uicr: bytes | None = None,
     ) -> None:
         if len(base) != FLASH_SIZE:
             raise ValueError(f"flash of {len(base)} bytes, expected {FLASH_SIZE}")
@@ -94,6 +95,8 @@ class ColdBoot:
         self._soc = soc = self._kit.soc
         self._memory = soc.memory
         self._memory.write(0, base)
+        if uicr is not None:
+            self._memory.write(UICR_BASE, uicr)
         kernel.advance(kernel.now + _POWER_UP, lambda: soc.powered)
         if not soc.powered:
             raise BenchError(f"the kit does not start at {volts} V")
@@ -189,6 +192,8 @@ class ColdBoot:
 
     def _was_reset(self, cause: ResetCause) -> None:
         self._resets += 1
+        if self.remembered is not None:
+            self.remembered.reset()
 
     def _skip_what_is_always_the_same(self) -> None:
         """Until the first look at a page that can change every start is the same: it is run once."""

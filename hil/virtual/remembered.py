@@ -13,6 +13,7 @@ returns to.
 from __future__ import annotations
 
 import random
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -37,11 +38,24 @@ class Part:
 
 @dataclass(frozen=True)
 class Pure:
-    """A function whose outputs are up to its inputs alone (AAPCS: arguments in R0 to R3, result in R0)."""
+    """A function whose outputs are up to its inputs alone.
+
+    Arguments are those of the AAPCS, each one word: 0 to 3 in R0 to R3, further ones on the stack; the result
+    is in R0.
+    """
 
     reads: tuple[Part, ...]
     writes: tuple[Part, ...] = ()
     returns: bool = False
+    values: tuple[int, ...] = ()
+    """Arguments that are inputs by their value."""
+
+    @property
+    def arguments(self) -> int:
+        """How many arguments are looked at."""
+        parts = (*self.reads, *self.writes)
+        named = [*self.values, *(p.argument for p in parts), *(p.size_in or 0 for p in parts)]
+        return max(named, default=-1) + 1
 
 
 @dataclass
@@ -87,7 +101,8 @@ class Remembered:
         self._random = random.Random(seed)
         self._results: dict[tuple[object, ...], _Result] = {}
         self._covered: dict[int, bytes] = {}
-        self._running: _Running | None = None
+        self._running: list[_Running] = []
+        """Calls that are being executed, the innermost last."""
         self.executed = 0
         """Calls that were executed."""
         self.answered = 0
@@ -99,8 +114,15 @@ class Remembered:
         cpu.hook_calls(self._at_breakpoint, len(self._functions))
 
     def forget_interrupted(self) -> None:
-        """A new start: a call that was being executed when the former one ended will not return."""
-        self._running = None
+        """A new start, all memory put back: calls that were being executed when the former one ended will not
+        return.
+        """
+        self._running.clear()
+
+    def reset(self) -> None:
+        """The device was reset: calls that were being executed will not return, and may be made again."""
+        while self._running:
+            self._put_back(self._running.pop())
 
     def begin(self) -> None:
         """Put the breakpoints in place."""
@@ -108,9 +130,8 @@ class Remembered:
             self._memory.write(address, _BREAKPOINT)
 
     def _at_breakpoint(self, address: int) -> bool:
-        running = self._running
-        if running is not None and address == running.back:
-            self._returned(running)
+        if self._running and address == self._running[-1].back:
+            self._returned(self._running.pop())
             return True
         function = self._functions.get(address)
         if function is None:
@@ -121,12 +142,16 @@ class Remembered:
     def _called(self, address: int, function: Pure) -> None:
         cpu = self._cpu
         arguments = [cpu.read_register(number) for number in range(4)]
+        if function.arguments > 4:
+            stack = self._memory.read(cpu.read_register(13), 4 * (function.arguments - 4))
+            arguments += struct.unpack(f"<{function.arguments - 4}I", stack)
         reads = [_range(part, arguments) for part in function.reads]
         outputs = [_range(part, arguments) for part in function.writes]
         back = cpu.read_register(14)
         if any(size > LARGEST for _, size in (*reads, *outputs)):
             raise BenchError(f"the call of 0x{address:x} names {max(size for _, size in reads)} bytes")
-        key = (address, tuple(self._memory.read(at, size) for at, size in reads))
+        values = tuple(arguments[number] for number in function.values)
+        key = (address, values, tuple(self._memory.read(at, size) for at, size in reads))
         known = self._results.get(key)
         if known is not None and self._random.random() >= self.again:
             self.answered += 1
@@ -143,13 +168,16 @@ class Remembered:
         self.executed += 1
         self._memory.write(address, self._covered[address])
         at = back & ~1
-        self._running = _Running(address, key, at, self._memory.read(at, 2), outputs, self._kernel.now)
+        covered = self._memory.read(at, 2)
+        self._running.append(_Running(address, key, at, covered, outputs, self._kernel.now))
         self._memory.write(at, _BREAKPOINT)
 
-    def _returned(self, running: _Running) -> None:
-        self._running = None
+    def _put_back(self, running: _Running) -> None:
         self._memory.write(running.back, running.covered)
         self._memory.write(running.entry, _BREAKPOINT)
+
+    def _returned(self, running: _Running) -> None:
+        self._put_back(running)
         result = _Result(
             self._cpu.read_register(0) if self._functions[running.entry].returns else 0,
             [self._memory.read(at, size) for at, size in running.outputs],

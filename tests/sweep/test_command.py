@@ -10,7 +10,7 @@ import pytest
 from hil.errors import InputError
 from hil.rig import files
 from hil.rig.product import bundled_product
-from hil.sweep import replay, run, scenario
+from hil.sweep import bundled, replay, run
 from tests.test_cli import hil
 
 
@@ -31,7 +31,7 @@ def test_a_refused_downgrade_closes_and_holds(
 def test_a_bootloader_that_forgets_its_swap_is_caught_and_the_point_can_be_repeated() -> None:
     rig = files.load("virtual")
     product = bundled_product(rig.device, defect="swap_resume")
-    chosen = scenario.bundled("upgrade", product)
+    chosen = bundled.scenario("upgrade", product)
     found = run.sweep(rig, chosen, most_cuts=1, enough=1, check=0.0, budget_s=300.0)
     assert found["violations_found"] >= 1
     assert found["violations"][0]["invariant"] == "starts"
@@ -46,7 +46,7 @@ def test_a_bootloader_that_forgets_its_swap_is_caught_and_the_point_can_be_repea
     assert "no valid image" in steps[1].console
     replay.check_same(found, chosen)
     with pytest.raises(InputError, match="other flash content"):
-        replay.check_same(found, scenario.bundled("upgrade", bundled_product(rig.device)))
+        replay.check_same(found, bundled.scenario("upgrade", bundled_product(rig.device)))
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,13 @@ from hil.errors import BenchError
 from hil.rig import files
 from hil.rig.machine import EmulatedKit, Operation, Part, Pure, open_machine
 from hil.rig.product import bundled_product
-from hil.sweep.crypto import pure_functions
-from hil.sweep.scenario import Scenario, bundled
+from hil.sweep import bundled
+from hil.sweep.scenario import Scenario
 
 
 @pytest.fixture(scope="module")
 def downgrade() -> Scenario:
-    return bundled("downgrade", bundled_product(files.load("virtual").device))
+    return bundled.scenario("downgrade", bundled_product(files.load("virtual").device))
 
 
 def started(machine: EmulatedKit) -> tuple[list[Operation], list[int], object]:
@@ -32,7 +32,7 @@ def started(machine: EmulatedKit) -> tuple[list[Operation], list[int], object]:
 def test_a_start_does_the_same_and_reads_the_same_pages(downgrade: Scenario) -> None:
     rig = files.load("virtual")
     plain = open_machine(rig, downgrade.flash, downgrade.fixed)
-    quick = open_machine(rig, downgrade.flash, downgrade.fixed, pure=pure_functions(downgrade))
+    quick = open_machine(rig, downgrade.flash, downgrade.fixed, pure=dict(downgrade.pure))
     wanted = started(plain)
     before = plain.instructions
     first, second = started(quick), started(quick)

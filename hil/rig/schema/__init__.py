@@ -13,6 +13,7 @@ from hil.rig.schema.initiator import InitiatorFile
 from hil.rig.schema.probe import ProbeFile
 from hil.rig.schema.rig import RigFile
 from hil.rig.schema.supply import SupplyFile
+from hil.rig.schema.sweep import PartFile, PureFile, ScenarioFile, SweepFile
 from hil.rig.schema.virtual import VirtualFile
 
 __all__ = [
@@ -21,12 +22,16 @@ __all__ = [
     "ConsoleFile",
     "DeviceFile",
     "InitiatorFile",
+    "PartFile",
     "Policy",
     "ProbeFile",
+    "PureFile",
     "RigFile",
+    "ScenarioFile",
     "ShortName",
     "SpareFile",
     "SupplyFile",
+    "SweepFile",
     "Table",
     "Text",
     "Uuid",

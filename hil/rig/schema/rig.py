@@ -16,6 +16,7 @@ from hil.rig.schema.initiator import InitiatorFile
 from hil.rig.schema.probe import ProbeFile
 from hil.rig.schema.recovery import RecoveryFile
 from hil.rig.schema.supply import SupplyFile
+from hil.rig.schema.sweep import SweepFile
 from hil.rig.schema.virtual import VirtualFile
 from hil.supply.profile import AUTO, named
 from hil.tomlfile import Mistake
@@ -66,6 +67,9 @@ class RigFile(Table):
     initiator: InitiatorFile | None = Field(default=None, description="a program that drives the update")
     recovery: RecoveryFile = Field(
         default_factory=RecoveryFile, description="what is done about faults of the bench itself"
+    )
+    sweep: SweepFile | None = Field(
+        default=None, description="what a power-fail sweep needs to know of a device that is not ours"
     )
     virtual: VirtualFile | None = Field(default=None, description="settings of a virtual bench")
 

@@ -56,6 +56,8 @@ class Bus:
     def __init__(self) -> None:
         self.unmodelled: dict[tuple[int, str], int] = {}
         self.first_counter: dict[tuple[int, str], int] = {}
+        self.told: set[tuple[int, str]] = set()
+        """What was logged: a kit that is put back to a state of before does not say it again."""
         self.program_counter: Callable[[], int] = _nowhere
         self.tasks: dict[int, Task] = {}
         """What a task register does, by its address: PPI triggers tasks without a bus access."""
@@ -174,8 +176,10 @@ class Bus:
         count = self.unmodelled.get((address, kind), 0)
         if count == 0:
             counter = self.first_counter[address, kind] = self.program_counter()
-            log.warning("%s at 0x%08x%s, PC 0x%08x", text, address, self._where(address), counter)
-            self._advise(address)
+            if (address, kind) not in self.told:
+                self.told.add((address, kind))
+                log.warning("%s at 0x%08x%s, PC 0x%08x", text, address, self._where(address), counter)
+                self._advise(address)
         elif count + 1 == WAITED_FOR and kind == "read":
             log.warning(
                 "0x%08x%s, which is not modelled, was read %d times: the firmware waits for it, PC 0x%08x",
