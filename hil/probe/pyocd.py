@@ -18,15 +18,20 @@ from pyocd.probe.aggregator import DebugProbeAggregator
 from pyocd.probe.tcp_client_probe import TCPClientProbe
 
 from hil.errors import BenchError, InputError
-from hil.hexfile import read_image
-from hil.probe.base import Progress
+from hil.probe.base import Progress, ResetType, Rtt
+from hil.probe.pieces import Piece, check_range, compare, pieces
 from hil.probe.remote_socket import BoundedSocket
+from hil.probe.rtt import MemoryRtt
 from hil.wire import DIRECT, Wires
 
-MAX_LENGTH = 16 << 20
-"""Bytes of one read or write, above any device's memory."""
 _REGISTERS = (*(f"r{number}" for number in range(13)), "sp", "lr", "pc", "xpsr")
-_ACCESS_LIMIT = 1 << 32
+_RESETS = {
+    "default": None,
+    "system": Target.ResetType.SYSTEM,
+    "core": Target.ResetType.CORE,
+    "pin": Target.ResetType.HARDWARE,
+}
+"""pyOCD's own (pyocd.core.target.Target.ResetType); its default is the target's."""
 
 
 class _WithoutRegisterNames:
@@ -42,9 +47,10 @@ class _WithoutRegisterNames:
 class PyocdProbe:
     """A probe through pyOCD; see `Probe` for the methods.
 
-    `target` is pyOCD's name of the device, `unique_id` the probe's serial number (needed where there are several),
-    `frequency` the SWD clock in Hz. `auto_unlock` erases a locked chip when connecting, so it is off unless asked.
-    No pyocd.yaml or user script is read: the rig file alone decides.
+    `reset_type` is how it resets unless told otherwise. `target` is pyOCD's name of the device, `unique_id`
+    the probe's serial number (needed where there are several), `frequency` the SWD clock in Hz. `auto_unlock`
+    erases a locked chip when connecting, so it is off unless asked. No pyocd.yaml or user script is read: the
+    rig file alone decides.
     """
 
     def __init__(
@@ -54,8 +60,10 @@ class PyocdProbe:
         unique_id: str | None = None,
         frequency: int = 4_000_000,
         auto_unlock: bool = False,
+        reset_type: ResetType = "default",
         wires: Wires = DIRECT,
     ) -> None:
+        self._reset_type: ResetType = reset_type
         self._target_name = target
         self._unique_id = unique_id
         self._frequency = frequency
@@ -150,7 +158,7 @@ class PyocdProbe:
     # ---- Memory ----
 
     def read(self, address: int, length: int) -> bytes:
-        _check_range(address, length)
+        check_range(address, length)
         target = self._target()
         with self._translated(f"read {length} bytes at 0x{address:08x}"):
             first = -address % 4 if length >= 8 else length
@@ -163,20 +171,20 @@ class PyocdProbe:
         return head + middle + tail
 
     def write(self, address: int, data: bytes) -> None:
-        _check_range(address, len(data))
+        check_range(address, len(data))
         target = self._target()
         with self._translated(f"write {len(data)} bytes at 0x{address:08x}"):
             target.write_memory_block8(address, data)
             target.flush()
 
     def read_words(self, address: int, count: int) -> list[int]:
-        _check_range(address, 4 * count, align=4)
+        check_range(address, 4 * count, align=4)
         target = self._target()
         with self._translated(f"read {count} words at 0x{address:08x}"):
             return list(target.read_memory_block32(address, count))
 
     def write_words(self, address: int, values: Sequence[int]) -> None:
-        _check_range(address, 4 * len(values), align=4)
+        check_range(address, 4 * len(values), align=4)
         target = self._target()
         with self._translated(f"write {len(values)} words at 0x{address:08x}"):
             target.write_memory_block32(address, list(values))
@@ -192,35 +200,31 @@ class PyocdProbe:
         verify: bool = True,
         progress: Progress | None = None,
     ) -> int:
-        pieces = self._pieces(image, address)
+        found = self._pieces(image, address)
         target = self._target()
         with self._translated("program"):
             # Not smart_flash: it reads a page first and skips what is the same, and a test wants what it asked for.
             loader = FlashLoader(
                 self._session, progress=_Progress(progress), chip_erase="sector", smart_flash=False
             )
-            for start, data in pieces:
+            for start, data in found:
                 loader.add_data(start, data)
             target.halt()
             loader.commit()
         if progress is not None:
             progress(1.0)
         if verify:
-            for start, data in pieces:
-                self._verify(start, data)
-        return sum(len(data) for _, data in pieces)
+            compare(f"probe {self._name}", self, found)
+        return sum(len(data) for _, data in found)
 
-    def _pieces(self, image: Path | bytes, address: int | None) -> list[tuple[int, bytes]]:
-        if isinstance(image, Path):
-            pieces = read_image(image, address)
-        elif address is None:
-            raise InputError("probe: bytes need an address to go to")
-        else:
-            pieces = [(address, image)]
-        for start, data in pieces:
-            _check_range(start, len(data))
+    def verify(self, image: Path | bytes, address: int | None = None) -> int:
+        return compare(f"probe {self._name}", self, self._pieces(image, address))
+
+    def _pieces(self, image: Path | bytes, address: int | None) -> list[Piece]:
+        found = pieces(image, address)
+        for start, data in found:
             self._check_flash(start, len(data))
-        return pieces
+        return found
 
     def _check_flash(self, address: int, length: int) -> Any:
         """The flash region that holds the range; InputError when none does."""
@@ -231,19 +235,8 @@ class PyocdProbe:
             )
         return region
 
-    def _verify(self, address: int, data: bytes) -> None:
-        back = self.read(address, len(data))
-        if back != data:
-            offset = next(
-                index for index, (want, got) in enumerate(zip(data, back, strict=True)) if want != got
-            )
-            raise BenchError(
-                f"probe {self._name}: verify failed at 0x{address + offset:08x}: "
-                f"wrote {data[offset]:02x}, reads {back[offset]:02x}"
-            )
-
     def erase(self, address: int, length: int) -> None:
-        _check_range(address, length)
+        check_range(address, length)
         page = self._check_flash(address, length).blocksize
         if address % page or length % page:
             raise InputError(f"probe: 0x{address:x}+0x{length:x} is not whole flash pages of {page} bytes")
@@ -269,13 +262,16 @@ class PyocdProbe:
 
     # ---- The core ----
 
-    def reset(self, *, halt: bool = False) -> None:
+    def reset(self, *, halt: bool = False, kind: ResetType | None = None) -> None:
+        asked = kind or self._reset_type
+        if asked not in _RESETS:
+            raise InputError(f'probe: reset type "{asked}": pyOCD has {", ".join(_RESETS)}')
         target = self._target()
-        with self._translated("reset"):
+        with self._translated(f"reset ({asked})" if asked != "default" else "reset"):
             if halt:
-                target.reset_and_halt()
+                target.reset_and_halt(_RESETS[asked])
             else:
-                target.reset()
+                target.reset(_RESETS[asked])
 
     def halt(self) -> None:
         target = self._target()
@@ -301,6 +297,10 @@ class PyocdProbe:
                 )
             values = target.read_core_registers_raw(list(_REGISTERS))
         return dict(zip(_REGISTERS, values, strict=True))
+
+    def rtt(self, start: int, size: int) -> Rtt:
+        check_range(start, size)
+        return MemoryRtt(self, start, size)
 
     # ---- Inside ----
 
@@ -328,13 +328,6 @@ class PyocdProbe:
             raise BenchError(f"probe {self._name}: cannot {action}: {text[:300]}") from None
 
 
-def _check_range(address: int, length: int, align: int = 1) -> None:
-    if address < 0 or length < 0 or address + length > _ACCESS_LIMIT or length > MAX_LENGTH:
-        raise InputError(f"probe: no such range: {length} bytes at 0x{address:x}")
-    if address % align:
-        raise InputError(f"probe: 0x{address:x} is not aligned to {align} bytes")
-
-
 class _Progress:
     """pyOCD counts to one for the erase and then again for the writing; this makes one rising count of both."""
 
@@ -354,7 +347,9 @@ class _Progress:
 
 
 def _quiet() -> None:
-    """pyOCD logs what it does at INFO and its trouble with other people's probes at WARNING: neither is a result."""
+    """pyOCD logs what it does at INFO and its trouble with other people's probes at WARNING: neither is a
+    result.
+    """
     logger = logging.getLogger("pyocd")
     if logger.level == logging.NOTSET:
         logger.setLevel(logging.ERROR)

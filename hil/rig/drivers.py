@@ -27,6 +27,21 @@ if TYPE_CHECKING:
 
 def open_probe(file: ProbeFile, wires: Wires = DIRECT) -> Probe:
     """The debug probe. Raises BenchError when it is not there."""
+    if file.driver == "nrfjprog":
+        from hil.probe.nrfjprog import NrfjprogProbe
+
+        return NrfjprogProbe(
+            unique_id=file.unique_id,
+            frequency=file.frequency,
+            auto_unlock=file.auto_unlock,
+            reset_type=file.reset_type,
+        )
+    if file.driver == "nrfutil":
+        from hil.probe.nrfutil import NrfutilProbe
+
+        return NrfutilProbe(
+            unique_id=file.unique_id, auto_unlock=file.auto_unlock, reset_type=file.reset_type
+        )
     from hil.probe.pyocd import PyocdProbe
 
     return PyocdProbe(
@@ -34,6 +49,7 @@ def open_probe(file: ProbeFile, wires: Wires = DIRECT) -> Probe:
         unique_id=file.unique_id,
         frequency=file.frequency,
         auto_unlock=file.auto_unlock,
+        reset_type=file.reset_type,
         wires=wires,
     )
 

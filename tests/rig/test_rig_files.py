@@ -37,7 +37,11 @@ def test_the_bundled_rig_is_found_by_name() -> None:
         ("max_volts = 3.6", 'max_volts = "3"', 'supply.max_volts: expected a number, got "3"'),
         ('target = "nrf52840"', "target = 1", "probe.target: expected a text, got 1"),
         ('driver = "pyocd"\n', "", "probe.driver: this key is required and is missing"),
-        ('driver = "pyocd"', 'driver = "jlink"', "probe.driver: expected one of 'pyocd', got \"jlink\""),
+        (
+            'driver = "pyocd"',
+            'driver = "jlink"',
+            "probe.driver: expected one of 'pyocd', 'nrfjprog' or 'nrfutil', got \"jlink\"",
+        ),
         (
             "size = 0x74000",
             "size = 0x75000",

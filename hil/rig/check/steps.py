@@ -148,11 +148,17 @@ def _memory(rig: Rig) -> Said:
 def _core(rig: Rig) -> Said:
     probe = rig.probe
     probe.reset(halt=True)
-    start = probe.registers()["pc"]
+    table = rig.file.probe
+    if table is not None and table.driver == "nrfutil":  # which reads no registers
+        where = ""
+        if probe.is_running():
+            raise BenchError("probe: the core runs although it was halted")
+    else:
+        where = f" at 0x{probe.registers()['pc']:08x}"
     probe.run()
     probe.reset()
     rig.release_probe()
-    return Said(f"reset, halted at 0x{start:08x}, and let run")
+    return Said(f"reset, halted{where}, and let run")
 
 
 def _firmware(rig: Rig) -> Said:
