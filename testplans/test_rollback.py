@@ -42,7 +42,7 @@ def test_a_bad_image_is_reverted(
             assert dut.version == bad.version
             dut.reset()
     with stage("revert"):
-        started = dut.rig.console.wait_for(r"(\d+\.\d+\.\d+)\S* starts", 60.0)[1]
+        started = dut.rig.console.wait_for(r"(\d+\.\d+\.\d+)\S* starts", 60.0, expect_panic=True)[1]
         assert started == str(base_image.version), f"{started} was started again though it never confirmed"
         dut.wait_booted(60.0)
     with stage("check"):
@@ -139,7 +139,7 @@ def test_confirmed_then_faulting(
         dut.rig.console.skip()
         dut.reset()
         for _ in range(3):
-            started = dut.rig.console.wait_for(r"(\d+\.\d+\.\d+)\S* starts", 60.0)[1]
+            started = dut.rig.console.wait_for(r"(\d+\.\d+\.\d+)\S* starts", 60.0, expect_panic=True)[1]
             assert started == str(bad.version), f"{started} was started"
     with stage("check"):
         boot, page = dut.file.bootloader, dut.file.provisioning

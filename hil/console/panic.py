@@ -41,9 +41,13 @@ class PanicWatch:
         """What was recognised, the first MOST of them, with the time of each."""
         self.count = 0
 
+    def recognises(self, text: str) -> bool:
+        """Whether this line is such a one."""
+        return any(pattern.search(text) for pattern in self._patterns)
+
     def look(self, text: str, stamped: str) -> None:
         """Look at one line; `stamped` is what is kept of it."""
-        if any(pattern.search(text) for pattern in self._patterns):
+        if self.recognises(text):
             self.count += 1
             if len(self.lines) < MOST:
                 self.lines.append(stamped)

@@ -33,6 +33,10 @@ class ConsoleTimeout(DeviceError):
     """The device did not print what was waited for."""
 
 
+class ConsolePanic(DeviceError):
+    """The device gave up while something else was waited for."""
+
+
 @dataclass(frozen=True)
 class ConsoleLine:
     """One line, with the time it was complete: seconds on the bench's clock."""
@@ -150,11 +154,13 @@ class SerialConsole:
         self.pump()
         self._cursor = self._first + len(self._lines)
 
-    def wait_for(self, pattern: str, timeout_s: float = 10.0) -> re.Match[str]:
+    def wait_for(self, pattern: str, timeout_s: float = 10.0, *, expect_panic: bool = False) -> re.Match[str]:
         """Wait for a line that the regular expression is found in; return the match.
 
         Looks first at lines not yet passed by an earlier call, then at an unfinished line, then waits; the
-        time-out is in the bench's time. Raises ConsoleTimeout with the last line, InputError for a bad pattern.
+        time-out is in the bench's time. Raises ConsolePanic as soon as a line is passed by which the device
+        says that it gave up, unless it matches or `expect_panic`; ConsoleTimeout with the last line;
+        InputError for a bad pattern.
         """
         try:
             wanted = re.compile(pattern)
@@ -165,7 +171,7 @@ class SerialConsole:
         deadline = self.now() + timeout_s
         while True:
             self.pump()
-            match = self._search(wanted)
+            match = self._search(wanted, pattern, expect_panic)
             if match is not None:
                 return match
             left = deadline - self.now()
@@ -173,7 +179,7 @@ class SerialConsole:
                 raise ConsoleTimeout(self._timeout_text(pattern, timeout_s))
             self._wait(left)
 
-    def _search(self, wanted: re.Pattern[str]) -> re.Match[str] | None:
+    def _search(self, wanted: re.Pattern[str], pattern: str, expect_panic: bool) -> re.Match[str] | None:
         self._cursor = max(self._cursor, self._first)
         while self._cursor < self._first + len(self._lines):
             line = self._lines[self._cursor - self._first]
@@ -181,6 +187,10 @@ class SerialConsole:
             match = wanted.search(line.text)
             if match is not None:
                 return match
+            if not expect_panic and self.panics.recognises(line.text):
+                raise ConsolePanic(
+                    f"{self.name}: while waiting for {pattern!r} the device gave up: {line.text!r}"
+                )
         return wanted.search(self._splitter.partial) if self._splitter.partial else None
 
     def _timeout_text(self, pattern: str, timeout_s: float) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hil.ble.central import Central
     from hil.ble.radio import Radio
     from hil.console.serial import SerialConsole
-    from hil.probe.base import Probe
+    from hil.probe.base import Probe, Rtt
     from hil.supply.base import Supply
 
 
@@ -126,11 +126,28 @@ def open_supply(
     )
 
 
-def open_console(file: ConsoleFile, log: Path | None, wires: Wires = DIRECT) -> SerialConsole:
-    """The serial console; what the device prints is appended to `log`. Raises BenchError when the port is not there."""
+def open_console(
+    file: ConsoleFile,
+    log: Path | None,
+    wires: Wires = DIRECT,
+    *,
+    rtt: Callable[[], Rtt | None],
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> SerialConsole:
+    """The console; what the device prints is appended to `log`. Raises BenchError when the port is not there.
+
+    `rtt` gives access to the device's RTT, None while the device has no power.
+    """
+    if file.driver == "rtt":
+        from hil.console.rtt import RttPort
+        from hil.console.serial import SerialConsole
+
+        port = RttPort(rtt, channel=file.channel, poll_s=file.poll_seconds, now=clock, sleep=sleep)
+        return SerialConsole(port, log=log, panic=file.panic)
     from hil.console.serial import open_console as open_serial
 
-    return open_serial(file.port, file.baud, log=log, wires=wires, panic=file.panic)
+    return open_serial(file.port or "", file.baud, log=log, wires=wires, panic=file.panic)
 
 
 async def open_central(file: CentralFile, wires: Wires = DIRECT) -> Central:

@@ -33,6 +33,10 @@ class LoggedSupply:
         # The driver holds the same limits. Here they hold for a driver that does not, too.
         self._limits = Limits(max_volts, math.inf if max_amperes is None else max_amperes)
         self._rows = ["time_s,action,volts,amperes"]
+        self.feeds = False
+        """The output was switched on last, and not cut since."""
+        self.volts = 0.0
+        """What was set last, V."""
 
     @property
     def max_volts(self) -> float:
@@ -48,6 +52,7 @@ class LoggedSupply:
     def set_volts(self, volts: float) -> None:
         self._limits.volts(volts)
         self._supply.set_volts(volts)
+        self.volts = volts
         self._note("set", volts)
 
     def set_current_limit(self, amperes: float) -> None:
@@ -57,9 +62,11 @@ class LoggedSupply:
 
     def on(self) -> None:
         self._supply.on()
+        self.feeds = True
         self._note("on")
 
     def off(self) -> None:
+        self.feeds = False
         self._supply.off()
         self._note("off", 0.0)
 
@@ -68,6 +75,7 @@ class LoggedSupply:
             self._limits.volts(volts)
         begun = self._clock()
         played = self._supply.ramp(start, stop, seconds)
+        self.volts = stop
         self._note("ramp from", start, when=begun)
         if played.step_volts > 0:
             self._note("ramp in steps of at most", played.step_volts, when=begun)
@@ -82,11 +90,13 @@ class LoggedSupply:
         play(self, start, points, self._sleep)
 
     def cut(self) -> None:
+        self.feeds = False
         self._supply.cut()
         self._note("cut", 0.0)
 
     def restore(self) -> None:
         self._supply.restore()
+        self.feeds = True
         self._note("restore")
 
     def measure_volts(self) -> float:
@@ -100,6 +110,7 @@ class LoggedSupply:
         return amperes
 
     def safe_off(self) -> None:
+        self.feeds = False
         self._supply.safe_off()
         self._note("safe off", 0.0)
 

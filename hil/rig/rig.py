@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hil.ble.central import Central
     from hil.ble.radio import Radio
     from hil.console.serial import SerialConsole
-    from hil.probe.base import Probe
+    from hil.probe.base import Probe, Rtt
 
 T = TypeVar("T")
 
@@ -34,6 +34,10 @@ CURRENT_TRACE = "current.csv"
 FLASH = "flash.bin"
 ERASES = "flash.csv"
 _POWER_UP_S = 0.001
+_LET_GO_S = 0.5
+"""After the probe was let go of, how long the console does not take it again: the power may be about to go."""
+_FED = 0.9
+"""Share of the nominal voltage below which a debug probe may not reach the device."""
 
 
 class Rig:
@@ -51,6 +55,8 @@ class Rig:
         self._probe: Probe | None = None
         self._supply: LoggedSupply | None = None
         self._console: SerialConsole | None = None
+        self._rtt: Rtt | None = None
+        self._released_at = float("-inf")
         self._central: Central | None = None
         self._spare: Radio | None = None
         self._capture: BtsnoopWriter | None = None
@@ -108,8 +114,25 @@ class Rig:
     def release_probe(self) -> None:
         """Let go of the device, which runs free; the next use of the probe connects again. Do so before power goes."""
         probe, self._probe = self._probe, None
+        self._rtt = None
+        self._released_at = self.clock()
         if probe is not None:
             probe.close()
+
+    def _powered_rtt(self) -> Rtt | None:
+        """The device's RTT, for its console; None while the device has no power, or is being cut from it."""
+        table = self.file.supply
+        fed = table is None or (self.supply.feeds and self.supply.volts >= _FED * table.nominal_volts)
+        if not fed or (self.faults is not None and self.faults.cut_happened):
+            self._rtt = None
+            return None
+        if self._probe is None and self.clock() - self._released_at < _LET_GO_S:
+            return None
+        if self._rtt is None:
+            console = self.file.console
+            assert console is not None
+            self._rtt = self.probe.rtt(console.ram_start, console.ram_size)
+        return self._rtt
 
     @property
     def supply(self) -> LoggedSupply:
@@ -141,7 +164,9 @@ class Rig:
         if self._console is None:
             table = _present(self.file.console, "console", self._in_case)
             log = self._folder / SERIAL_LOG if self._folder is not None else None
-            self._console = drivers.open_console(table, log, self._bench.wires)
+            self._console = drivers.open_console(
+                table, log, self._bench.wires, rtt=self._powered_rtt, clock=self.clock, sleep=self.sleep
+            )
             self._console.attach(self.loop)
         return self._console
 
@@ -204,6 +229,7 @@ class Rig:
         """
         self.end_case(failed=False)
         self._folder = folder
+        self._released_at = float("-inf")
         self._bench.begin(seed, folder)
         self._in_case = True
         if self.file.supply is not None:
@@ -333,6 +359,7 @@ class Rig:
             central, self._central = self._central, None
             spare, self._spare = self._spare, None
             probe, self._probe = self._probe, None
+            self._rtt = None
             console, self._console = self._console, None
             capture, self._capture = self._capture, None
             # The supply first: whatever else goes wrong, the output must be off.

@@ -177,7 +177,9 @@ def _console(rig: Rig) -> Said:
     rig.console.pump()
     table = rig.file.console
     assert table is not None
-    return Said(f"{getattr(table, 'port', 'console')} is open")
+    return Said(
+        f"{table.port} is open" if table.driver == "serial" else f"RTT channel {table.channel}, by the probe"
+    )
 
 
 def _answers(rig: Rig) -> Said:

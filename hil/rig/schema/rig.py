@@ -114,6 +114,17 @@ class RigFile(Table):
             raise Mistake(f'a rig with bench = "{self.bench}" has no [virtual] table', "virtual")
         if self.device.transport == "serial" and self.console is None:
             raise Mistake('device.transport = "serial" needs a [console]', "device", "transport")
+        if self.console is not None and self.console.driver == "rtt":
+            if self.probe is None:
+                raise Mistake(
+                    'driver "rtt" goes through the debug probe: [probe] is missing', "console", "driver"
+                )
+            if self.probe.driver == "nrfutil":
+                raise Mistake('the probe driver "nrfutil" has no RTT', "console", "driver")
+            if self.device.transport == "serial":
+                raise Mistake(
+                    'device.transport = "serial" needs a [console] with driver "serial"', "console", "driver"
+                )
         if self.central is not None and self.spare is not None:
             if self.central.transport == self.spare.transport:
                 raise Mistake(
