@@ -13,7 +13,7 @@ from uuid import UUID
 import typer
 
 from hil import __version__
-from hil.commands import cases, evidence, gate, history, report, rigs, sweep, verify
+from hil.commands import cases, evidence, gate, history, replay, report, rigs, sweep, verify
 from hil.errors import BenchError, HilError, InputError
 
 INTERRUPTED = 130
@@ -43,6 +43,7 @@ gate.register(app)
 evidence.register(app)
 verify.register(app)
 report.register(app)
+replay.register(app)
 rigs.register(app)
 sweep.register(app)
 
@@ -115,6 +116,14 @@ def run(
             help="Then run the negative controls: cases on defective firmware, where they must fail.",
         ),
     ] = False,
+    record: Annotated[
+        bool | None,
+        typer.Option(
+            "--record/--no-record",
+            help="Keep what crosses the wires, for hil replay.  [default: on every bench but a virtual one]",
+            show_default=False,
+        ),
+    ] = None,
     resume: Annotated[
         Path | None,
         typer.Option(
@@ -173,6 +182,7 @@ def run(
         fail_unmodelled=fail_unmodelled,
         controls=controls,
         resume=resume,
+        record=record,
         pytest_arguments=tuple(context.args),
         lab=LabWanted(lab, tuple(match or ()), lab_timeout) if lab is not None else None,
     )

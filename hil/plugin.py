@@ -6,6 +6,7 @@ a test asks for a fixture, a test is a case, or an option is given.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 from collections.abc import Generator, Iterator
@@ -69,6 +70,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="fail a case whose firmware touches what the virtual bench does not model (default: the plan's)",
     )
     group.addoption(
+        "--hil-record",
+        dest="hil_record",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="keep a log of what crosses the wires (default: on every bench but a virtual one)",
+    )
+    group.addoption(
+        "--hil-replay", dest="hil_replay", metavar="RUN", help="replay the wire logs of this run folder"
+    )
+    group.addoption(
         "--hil-defect",
         dest="hil_defect",
         metavar="NAME",
@@ -116,14 +127,13 @@ def _select(config: pytest.Config) -> None:
 
 def _write_run_folder(config: pytest.Config) -> None:
     from hil.errors import InputError
-    from hil.rig import files
     from hil.run import settings
     from hil.run.folder import RunFolder
     from hil.run.writer import WRITER, RunWriter
 
     try:
         asked = settings.of(config)
-        rig = files.load(asked.rig)
+        rig = settings.rig_of(asked)
         plan = settings.plan_of(config)
         within = config.getoption("hil_folder")
         if within:
@@ -154,13 +164,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not any(item.get_closest_marker("hil_case") for item in items):
         return
     from hil.errors import InputError
-    from hil.rig import files
     from hil.run import settings
     from hil.run.hooks import CaseHooks
 
     try:
         asked = settings.of(config)
-        rig = files.load(asked.rig)
+        rig = settings.rig_of(asked)
     except InputError as error:
         raise pytest.UsageError(str(error)) from None
     workerinput: dict[str, Any] = getattr(config, "workerinput", {})
@@ -176,12 +185,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def hil_rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
     """The rig of this session, before a case has begun; cases use `rig`."""
-    from hil.rig import files
     from hil.rig.rig import open_rig
     from hil.run import settings
 
+    asked = settings.of(request.config)
+    rig = settings.rig_of(asked)
     folder = request.config.stash.get(_FOLDER, None)
-    with open_rig(files.load(settings.of(request.config).rig), folder) as opened:
+    with open_rig(rig, folder, record=settings.records(asked, rig)) as opened:
         yield opened
 
 

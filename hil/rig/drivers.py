@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hil.rig.schema import CentralFile, ConsoleFile, ProbeFile, SpareFile, SupplyFile
+from hil.rig.schema import CentralFile, ConsoleFile, ProbeFile, RigFile, SpareFile, SupplyFile
 from hil.wire import DIRECT, Wires
 
 if TYPE_CHECKING:
@@ -23,6 +23,28 @@ if TYPE_CHECKING:
     from hil.console.serial import SerialConsole
     from hil.probe.base import Probe, Rtt
     from hil.supply.base import Supply
+
+
+_RECORDED = {
+    "probe": {"pyocd"},
+    "supply": {"scpi", "relay"},
+    "central": {"bumble"},
+    "spare": {"bumble"},
+    "console": {"serial"},
+}
+"""The drivers that open their wire through `Wires`, so that a run with them can be recorded and replayed."""
+
+
+def not_recorded(file: RigFile) -> list[str]:
+    """The tables of a rig whose drivers keep no record of their wire, such as `central driver os`."""
+    found = []
+    for name, known in _RECORDED.items():
+        table = getattr(file, name)
+        if table is not None and table.driver not in known:
+            found.append(f"{name} driver {table.driver}")
+    if file.initiator is not None:
+        found.append("the program of [initiator]")
+    return found
 
 
 def open_probe(file: ProbeFile, wires: Wires = DIRECT) -> Probe:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from hil import bundled, tomlfile
 from hil.errors import InputError
 from hil.rig.schema import RigFile
@@ -56,6 +58,23 @@ def load(name_or_path: str = DEFAULT, *, check_paths: bool = True) -> RigFile:
     rig._written = {place: filled.written for place, filled in document.filled.items()}
     if check_paths:
         _check_paths(rig, document)
+    return rig
+
+
+def load_recorded(run: Path) -> RigFile:
+    """The rig of an earlier run, as its folder has it, to be replayed from the wire logs there. Raises InputError."""
+    path = run / "rig.json"
+    try:
+        rig = RigFile.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(
+            f"{path}: not a rig that this version of hil knows: {where}: {first['msg']}"
+        ) from None
+    rig._replays = run
     return rig
 
 

@@ -390,13 +390,19 @@ class Rig:
 
 
 @contextlib.contextmanager
-def open_rig(file: RigFile, folder: Path | None = None) -> Iterator[Rig]:
+def open_rig(file: RigFile, folder: Path | None = None, *, record: bool = False) -> Iterator[Rig]:
     """A rig, brought into its safe state however the block is left, or the process that is in it.
 
     A bench of instruments that exist is claimed for this process; the guardian that switches it off should the process
-    be killed writes to `folder` what it did. Raises BenchError when another process has the bench.
+    be killed writes to `folder` what it did. `record` keeps a log of what crosses the wires in the folder of each case,
+    for `hil replay`. Raises BenchError when another process has the bench.
     """
-    rig = Rig(file, _bench_for(file))
+    bench = _bench_for(file)
+    if record and file.replays is None:
+        from hil.rig.recorded import RecordedBench
+
+        bench = RecordedBench(bench, file.bench)
+    rig = Rig(file, bench)
     last_resort = rig.safe_state  # for an interpreter that ends without the block having been left
     with _guarded(rig, folder):
         atexit.register(last_resort)
@@ -413,7 +419,8 @@ def _guarded(rig: Rig, folder: Path | None) -> Iterator[None]:
     from hil.rig.claim import Claim
 
     file = rig.file
-    if file.bench == "virtual" or (file.supply is None and file.probe is None):
+    replayed = file.replays is not None
+    if replayed or file.bench == "virtual" or (file.supply is None and file.probe is None):
         yield  # nothing of it outlives this process
         return
     claim = Claim(file)
@@ -430,6 +437,10 @@ def _guarded(rig: Rig, folder: Path | None) -> Iterator[None]:
 
 
 def _bench_for(file: RigFile) -> Bench:
+    if file.replays is not None:
+        from hil.rig.replayed import ReplayBench
+
+        return ReplayBench(file.replays)
     if file.bench != "virtual":
         from hil.rig.real import RealBench
 

@@ -29,6 +29,8 @@ class Asked:
     fail_unmodelled: bool = False
     controls: bool = False
     resume: Path | None = None
+    record: bool | None = None
+    replay: Path | None = None
     pytest_arguments: tuple[str, ...] = field(default=())
     lab: LabWanted | None = None
     """The rig is a place of a laboratory; `rig` then says what its device is."""
@@ -70,4 +72,8 @@ def arguments(folder: Path, asked: Asked) -> list[str]:
         words.append(f"--hil-defect={asked.defect}")
     if asked.fail_unmodelled:
         words.append("--hil-fail-unmodelled")
+    if asked.record is not None:
+        words.append("--hil-record" if asked.record else "--no-hil-record")
+    if asked.replay is not None:
+        words.append(f"--hil-replay={asked.replay}")
     return words + [f"--hil-case={case}" for case in asked.cases]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from hil.rig import files
+from hil.rig.schema import RigFile
 from hil.run import plan as plans
 from hil.run.plan import Plan
 
@@ -31,9 +33,15 @@ class Settings:
     cases: tuple[str, ...] = field(default=())
     defect: str | None = None
     fail_unmodelled: bool = False
+    record: bool | None = None
+    """Whether to record what crosses the wires; None: on every bench but a virtual one, which its seed repeats."""
+    replay: str | None = None
+    """The run folder whose wire logs stand for the bench."""
 
     def command(self, instance: str) -> str:
         """The command that runs just this case again, from the same seed."""
+        if self.replay is not None:
+            return shlex.join(["hil", "replay", self.replay, "--case", instance])
         words = ["hil", "run", "--rig", self.rig]
         if self.plan:
             words += ["--plan", self.plan]
@@ -59,7 +67,21 @@ def of(config: pytest.Config) -> Settings:
         tuple(config.getoption("hil_case")),
         config.getoption("hil_defect"),
         bool(config.getoption("hil_fail_unmodelled") or (plan is not None and plan.fail_unmodelled)),
+        config.getoption("hil_record"),
+        config.getoption("hil_replay"),
     )
+
+
+def rig_of(settings: Settings) -> RigFile:
+    """The rig that a run is on, or that the run which is replayed was on. Raises InputError."""
+    if settings.replay is not None:
+        return files.load_recorded(Path(settings.replay))
+    return files.load(settings.rig)
+
+
+def records(settings: Settings, rig: RigFile) -> bool:
+    """Whether the run keeps wire logs."""
+    return settings.record if settings.record is not None else rig.bench != "virtual"
 
 
 def plan_of(config: pytest.Config) -> Plan | None:

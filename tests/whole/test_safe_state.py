@@ -149,6 +149,7 @@ def test_the_output_is_off_and_the_device_boots_after_a_signal(bench: Bench, num
     assert all("the supply's output is off" in path.read_text() for path in told)
 
 
+@pytest.mark.nightly
 def test_a_bench_in_use_is_not_disturbed(bench: Bench) -> None:
     bench.cases(POWERED)
     process = bench.start()

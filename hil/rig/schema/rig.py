@@ -74,6 +74,7 @@ class RigFile(Table):
     virtual: VirtualFile | None = Field(default=None, description="settings of a virtual bench")
 
     _folder: Path = PrivateAttr(default_factory=Path)
+    _replays: Path | None = PrivateAttr(default=None)
     _files: tuple[Path, ...] = PrivateAttr(default=())
     _written: dict[tuple[str | int, ...], str] = PrivateAttr(default_factory=dict)
 
@@ -139,8 +140,15 @@ class RigFile(Table):
         return self
 
     @property
-    def kind(self) -> Literal["virtual", "real"]:
+    def replays(self) -> Path | None:
+        """The run folder whose wire logs stand for the bench; None where there is a bench."""
+        return self._replays
+
+    @property
+    def kind(self) -> Literal["virtual", "real", "replayed"]:
         """What evidence from this bench is marked as: only hardware gives evidence about hardware."""
+        if self._replays is not None:
+            return "replayed"
         return "real" if self.bench == "real" else "virtual"
 
     def _ramps(self) -> bool:

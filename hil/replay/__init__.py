@@ -1,0 +1,1 @@
+"""Records what crosses the wires of a bench, and plays it back in its place."""
