@@ -17,10 +17,14 @@ from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
 from bleak.exc import BleakError
 
+from hil.ble.adapter_trouble import of_system
 from hil.ble.client import DEFAULT_MTU, BumbleClient
 from hil.ble.link import Link, Phy, UnknownLink
 from hil.ble.radio import PacketCapture, Radio
 from hil.errors import BenchError, DeviceError
+
+_MOST_TOLD = 8
+"""Devices that an error names."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,39 @@ class Connection:
         else:
             self._end.callbacks.append(callback)
 
+    @property
+    def mtu(self) -> int | None:
+        """ATT MTU of this connection, bytes; None where the operating system does not tell. A new connection
+        has a new one, whatever the last one had.
+        """
+        return self.link.att_mtu
+
+    async def pair(self) -> None:
+        """Pair with the device, without a passkey (Just Works), and encrypt the link.
+
+        The keys last as long as the adapter is open; the operating system's stack keeps its own. Raises
+        DeviceError when the device refuses, BenchError when the adapter fails.
+        """
+        async with _told(f"{self.peer.address}: cannot be paired with"):
+            await self.client.pair()
+
+    async def encrypt(self) -> None:
+        """Encrypt the link with the keys of an earlier `pair`.
+
+        With the operating system's stack nothing is done: it encrypts by itself when it has keys. Raises
+        DeviceError when there are none, or the device has lost them.
+        """
+        backend = self.client._backend
+        if isinstance(backend, BumbleClient):
+            async with _told(f"{self.peer.address}: the link cannot be encrypted"):
+                await backend.encrypt()
+
+    @property
+    def is_encrypted(self) -> bool | None:
+        """Whether the link is encrypted; None where the operating system does not tell."""
+        backend = self.client._backend
+        return backend.is_encrypted if isinstance(backend, BumbleClient) else None
+
     async def disconnect(self) -> None:
         """Terminate the link; harmless when it is down."""
         await self.client.disconnect()
@@ -114,7 +151,7 @@ class Central:
     async def scan(self, duration_s: float = 5.0, service: str | None = None) -> list[Seen]:
         """All devices (or those advertising `service`) seen within `duration_s`, strongest first."""
         scanner = self._scanner(service)
-        async with _bench_errors("scan"), scanner:
+        async with _bench_errors("scan", self._label), scanner:
             await asyncio.sleep(duration_s)
         seen = [Seen(*entry) for entry in scanner.discovered_devices_and_advertisement_data.values()]
         return sorted(seen, key=lambda entry: (-entry.rssi, entry.address))
@@ -127,15 +164,21 @@ class Central:
         service: str | None = None,
         timeout_s: float = 10.0,
     ) -> Seen:
-        """The first device seen that matches everything given.
+        """The first device seen that matches everything given: name, address and service.
 
-        Raises DeviceError when none is seen within `timeout_s`: it is not advertising.
+        Raises DeviceError when none is seen within `timeout_s`: it is not advertising. What was seen instead
+        is named.
         """
         wanted = address.upper() if address is not None else None
-        async with _bench_errors("scan"), self._scanner(service) as scanner:
+        others: dict[str, str] = {}
+        async with _bench_errors("scan", self._label), self._scanner(service) as scanner:
             try:
                 async with asyncio.timeout(timeout_s):
                     async for device, advertisement in scanner.advertisement_data():
+                        if len(others) < _MOST_TOLD or device.address in others:
+                            others[device.address] = advertisement.local_name or others.get(
+                                device.address, ""
+                            )
                         if name is not None and advertisement.local_name != name:
                             continue
                         if wanted is not None and device.address.upper() != wanted:
@@ -148,7 +191,10 @@ class Central:
             for key, value in (("name", name), ("address", address), ("service", service))
             if value
         )
-        raise DeviceError(f"no device with {what or 'any name'} seen advertising in {timeout_s:g} s")
+        told = ", ".join(f"{found} {called}".strip() for found, called in sorted(others.items()))
+        raise DeviceError(
+            f"no device with {what or 'any name'} seen advertising in {timeout_s:g} s; seen: {told or 'none at all'}"
+        )
 
     async def connect(
         self,
@@ -187,9 +233,12 @@ class Central:
             try:
                 await client.connect()
                 break
-            except (BleakError, TimeoutError) as error:
+            except (BleakError, TimeoutError, OSError, EOFError) as error:
+                if (trouble := self._trouble(error)) is not None:
+                    raise BenchError(f"{self._label}: {trouble}") from error
                 if attempt == attempts:
-                    raise DeviceError(f"{peer.address}: cannot be connected to: {error}") from error
+                    text = str(error) or f"no answer within {timeout_s:g} s"
+                    raise DeviceError(f"{peer.address}: cannot be connected to: {text}") from error
         connection = Connection(client, await _link_of(client), peer, end)
         try:
             if data_length is not None:
@@ -220,6 +269,20 @@ class Central:
         if self.radio is not None:
             await self.radio.close()
 
+    @property
+    def _label(self) -> str:
+        """For error texts: which adapter it is."""
+        if self.radio is not None:
+            return f"BLE adapter {self.radio.label}"
+        named = self._adapter.get("bluez", {}).get("adapter")
+        return f"central: the system's Bluetooth adapter{f' {named}' if named else ''}"
+
+    def _trouble(self, error: BaseException) -> str | None:
+        """What is wrong with the adapter; None where an error is about the device."""
+        if self.radio is None:
+            return None if isinstance(error, TimeoutError) else of_system(error)
+        return "is gone; is it unplugged?" if self.radio.is_gone else None
+
     def _scanner(self, service: str | None) -> BleakScanner:
         uuids = [service] if service is not None else None
         if self.radio is None:
@@ -249,12 +312,24 @@ class Central:
 
 
 @asynccontextmanager
-async def _bench_errors(what: str) -> AsyncIterator[None]:
-    """A scan that the bench's own radio refuses is the bench's failure."""
+async def _bench_errors(what: str, label: str) -> AsyncIterator[None]:
+    """A scan that an adapter refuses is the bench's failure."""
     try:
         yield
-    except BleakError as error:
-        raise BenchError(f"central: {what}: {error}") from error
+    except (BleakError, OSError, EOFError) as error:
+        raise BenchError(f"{label}: {of_system(error) or f'{what}: {error}'}") from error
+
+
+@asynccontextmanager
+async def _told(what: str) -> AsyncIterator[None]:
+    """What the device refuses is its failure, what the adapter does not do is the bench's."""
+    try:
+        yield
+    except (BleakError, TimeoutError, OSError, EOFError) as error:
+        trouble = None if isinstance(error, TimeoutError) else of_system(error)
+        if trouble is not None:
+            raise BenchError(f"central: {trouble}") from error
+        raise DeviceError(f"{what}: {error or 'no answer'}") from error
 
 
 async def _link_of(client: BleakClient) -> Link:

@@ -39,6 +39,7 @@ DEFAULT_MTU = 498
 MAX_VALUE = 512
 """Longest attribute value (Core 5.4, Vol 3, Part F, 3.2.9)."""
 
+_KEYS_POLLS, _KEYS_POLL_S = 50, 0.02
 _QUEUE_BEYOND_CONTROLLER = 4
 """ACL packets kept in the host beyond those the controller holds: enough that it never runs dry."""
 
@@ -87,6 +88,7 @@ class BumbleClient(BaseBleakClient):
             supervision_timeout=supervision_timeout_ms,
         )
         self._connection: Connection | None = None
+        self._met_as = ""
         self._gone = asyncio.Event()
         self._room = asyncio.Event()
         self._subscriptions: dict[int, Callable[[bytes], None]] = {}
@@ -121,6 +123,7 @@ class BumbleClient(BaseBleakClient):
         peer = await self._peer_address()
         connection = await self._create_connection(peer)
         self._connection = connection
+        self._met_as = str(connection.peer_address)  # pairing may put the identity address in its place
         self._gone.clear()
         connection.on(connection.EVENT_DISCONNECTION, self._on_disconnection)
         self._queue.on("flow", self._on_flow)
@@ -268,8 +271,38 @@ class BumbleClient(BaseBleakClient):
 
     async def pair(self, *unused: Any, **also_unused: Any) -> None:
         """Pair and encrypt (just works unless the radio was given a delegate)."""
+        connection = self._require()
         async with as_bleak_errors("pair"):
-            await self._require().pair()
+            await connection.pair()
+        await self._keep_keys()
+
+    async def _keep_keys(self) -> None:
+        """Bumble keeps keys by the identity address that the device told; keep them by the one that it advertises
+        with, too, so that they are found when it is connected to again.
+        """
+        keystore = self.radio.device.keystore
+        address = self._met_as
+        if keystore is None or await keystore.get(address) is not None:
+            return
+        for _ in range(_KEYS_POLLS):  # Bumble stores them in a task of its own
+            known = await keystore.get_all()
+            if known:
+                await keystore.update(address, known[-1][1])
+                return
+            await asyncio.sleep(_KEYS_POLL_S)
+
+    async def encrypt(self) -> None:
+        """Encrypt the link with the keys of an earlier pairing. Raises BleakError when there are none, or the
+        device has lost them.
+        """
+        connection = self._require()
+        async with as_bleak_errors("encrypt"):
+            await connection.encrypt()
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether the link is encrypted now."""
+        return bool(self._connection is not None and self._connection.is_encrypted)
 
     async def unpair(self) -> None:
         """Forget the keys of this device."""

@@ -7,9 +7,12 @@ from typing import Any, Protocol
 
 from bumble import core, hci
 from bumble.device import DeviceConfiguration
+from bumble.keys import MemoryKeyStore
+from bumble.pairing import PairingConfig
 from bumble.transport import open_transport
 from bumble.transport.common import Transport
 
+from hil.ble.adapter_trouble import of_dongle
 from hil.ble.bumble_host import QuietDevice, QuietHost
 from hil.ble.client import BumbleClient
 from hil.ble.scanner import BumbleScanner
@@ -19,6 +22,7 @@ from hil.wire import DIRECT, Wires
 DEFAULT_ADDRESS = "C4:11:22:33:44:55"
 """A static random address (its two top bits are 1; Core 5.4, Vol 6, Part B, 1.3.2.1)."""
 
+OPEN_TIMEOUT_S = 20.0
 POWER_ON_TIMEOUT_S = 10.0
 CHECK_TIMEOUT_S = 5.0
 
@@ -45,6 +49,9 @@ class Radio:
         self._source = _Tap(transport.source, transport.sink)
         configuration = DeviceConfiguration(name=name, address=hci.Address(address), eatt_enabled=False)
         self.device = QuietDevice(config=configuration, host=QuietHost(self._source, self._source))
+        # Keys of devices that were paired with last as long as this host does: a case.
+        self.device.keystore = MemoryKeyStore()
+        self.device.pairing_config_factory = _pairing
         self.client_backend: type[BumbleClient] = type("HilClient", (BumbleClient,), {"radio": self})
         self.scanner_backend: type[BumbleScanner] = type("HilScanner", (BumbleScanner,), {"radio": self})
 
@@ -71,16 +78,21 @@ class Radio:
         except TimeoutError:
             await opened.close()
             raise BenchError(
-                f"BLE adapter {label}: no answer to HCI Reset; is it a HCI controller?"
+                f"BLE adapter {label}: no answer to HCI Reset; is it a HCI controller, and at this bit rate?"
             ) from None
         except core.BaseBumbleError as error:
             await opened.close()
             raise BenchError(f"BLE adapter {label}: {error}") from error
         return radio
 
+    @property
+    def is_gone(self) -> bool:
+        """The transport ended by itself: a dongle that was pulled out, a server that ended."""
+        return self._source.is_lost or bool(self._source.terminated.done())
+
     async def check(self) -> None:
         """Ask the controller for its version (Core 5.4, Vol 4, Part E, 7.4.1). Raises BenchError when it is gone."""
-        if self._source.is_lost or self._source.terminated.done():
+        if self.is_gone:
             raise BenchError(f"BLE adapter {self.label}: is gone; is it unplugged?")
         try:
             command = hci.HCI_Read_Local_Version_Information_Command()
@@ -130,13 +142,22 @@ class Radio:
         await self.device.power_off()
 
 
+def _pairing(connection: Any) -> PairingConfig:
+    """Bonding without a passkey. The identity that the peer keeps is the static random address that we connect with."""
+    return PairingConfig(
+        sc=True, mitm=False, bonding=True, identity_address_type=PairingConfig.AddressType.RANDOM
+    )
+
+
 async def _open(transport: Transport | str) -> Transport:
     if not isinstance(transport, str):
         return transport
     try:
-        return await open_transport(transport)
+        return await asyncio.wait_for(open_transport(transport), OPEN_TIMEOUT_S)
+    except TimeoutError:
+        raise BenchError(f"BLE adapter {transport}: was not open within {OPEN_TIMEOUT_S:g} s") from None
     except Exception as error:  # pyusb, libusb, pyserial, sockets: each has its own
-        raise BenchError(f"BLE adapter {transport}: cannot be opened: {error}") from error
+        raise BenchError(f"BLE adapter {transport}: {of_dongle(transport, error)}") from error
 
 
 class _Tap:

@@ -7,7 +7,9 @@ import os
 from pathlib import Path
 
 import pytest
+from bleak.backends.device import BLEDevice
 
+from hil.ble.central import Central, Seen
 from hil.rig import files
 from hil.rig.check import Finding, check
 from hil.rig.check.remedy import with_remedy
@@ -80,6 +82,23 @@ def test_a_cut_that_is_too_short_for_the_capacitors_is_found(tmp_path: Path) -> 
     wrong = by_step(check(files.load(str(path)), cuts=1))["power: a cut is a cut"]
     assert wrong.outcome == "failed"
     assert "large capacitors" in wrong.text
+
+
+def test_two_boards_of_one_name_are_told_apart_by_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    once = Central.scan
+
+    async def scan(self: Central, duration_s: float = 5.0, service: str | None = None) -> list[Seen]:
+        """What is there, and a second board that says the same."""
+        found = await once(self, duration_s, service)
+        other = BLEDevice("AA:BB:CC:DD:EE:FF", "hil-dut", None)
+        return [*found, *(Seen(other, each.advertisement) for each in found)]
+
+    monkeypatch.setattr(Central, "scan", scan)
+    found = by_step(check(files.load("virtual"), cuts=1))["central: connects"]
+    assert not found.ok
+    assert "2 devices advertise the name hil-dut" in found.text
+    assert "AA:BB:CC:DD:EE:FF" in found.text
+    assert "device.ble.address" in found.text
 
 
 def test_a_limit_that_is_too_low_is_found_and_what_needs_power_is_not_tried(tmp_path: Path) -> None:

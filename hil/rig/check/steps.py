@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from hil.ble.central import Seen
 from hil.dfu.reach import SerialReach
 from hil.dfu.session import Session
 from hil.errors import BenchError, DeviceError
@@ -24,6 +25,7 @@ OFF_VOLTS = 0.3
 SETTLE_S = 0.2
 OFF_S = 1.0
 FIND_S = 15.0
+SCAN_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -214,9 +216,23 @@ def _central(rig: Rig) -> Said:
     return Said(f"{where} answers; PHY, data length and interval {'can' if controls else 'cannot'} be set")
 
 
+def _is_meant(seen: Seen, name: str | None, service: str) -> bool:
+    return seen.name == name if name is not None else service.lower() in seen.services
+
+
 def _connects(rig: Rig) -> Said:
     async def connect() -> tuple[str, int]:
         ble = rig.file.device.ble
+        if ble.address is None:
+            everyone = await rig.central.scan(SCAN_S)
+            same = [each for each in everyone if _is_meant(each, ble.name, ble.service)]
+            if len(same) > 1:
+                listed = ", ".join(f"{each.address} at {each.rssi} dBm" for each in same[:5])
+                what = f"name {ble.name}" if ble.name is not None else f"service {ble.service}"
+                raise BenchError(
+                    f"central: {len(same)} devices advertise the {what}: {listed}; say which by device.ble.address, or "
+                    "switch the others off"
+                )
         seen = await rig.central.find(name=ble.name, address=ble.address, service=None, timeout_s=FIND_S)
         connection = await rig.central.connect(seen)
         try:
