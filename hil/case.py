@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from hil.binomial import upper_bound
 from hil.errors import InputError
 from hil.run import recorder
 from hil.run.cases import MARKER, CaseInfo, Control
@@ -102,6 +103,18 @@ def swept(
             "what": what,
         }
     )
+
+
+def timed_random(trials: int, failures: int) -> None:
+    """Keep what cuts at random moments of time say: how many there were, and the failure rate that they leave open.
+
+    A sweep over all flash operations says that none fails; moments drawn at random only say how often one could: with
+    95 % confidence no more often than the bound that is kept here, 3/N where none of N failed.
+    """
+    recorder.current().measured("cuts at random moments", trials, "")
+    recorder.current().measured("cuts that were not survived", failures, "")
+    rate = upper_bound(failures, trials)
+    recorder.current().measured("upper bound of the failure rate, 95 %", 100.0 * rate, "%")
 
 
 def throughput(

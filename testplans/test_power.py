@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from typing import Literal
 
 import pytest
 from smp.image_management import ImageEraseRequest, ImageEraseResponse
 
-from hil.case import case, measured, stage, swept
+from hil.case import case, measured, stage, swept, timed_random
 from hil.dfu.errors import LinkLost, SmpTimeout
 from hil.dfu.smp_client import Answer
 from hil.errors import DeviceError
@@ -17,6 +18,7 @@ from hil.image.variants import Behaviour
 from hil.rig.boot_info import ResetReason
 from hil.rig.device import Device
 from hil.rig.rig import Rig
+from hil.run import recorder
 from hil.run.reported import ReportedImages, ReportedUpdate
 
 Phase = Literal["before", "during", "after"]
@@ -173,6 +175,85 @@ def _wait_swapped(dut: Device, image: SignedImage) -> None:
         if dut.holds(image) and trailer.copy_done is Flag.SET:
             return
     raise DeviceError(f"after {100:g} s the device does not hold {image.version}")
+
+
+@case(
+    "PWR-08",
+    "Power cut by the supply at random moments of an update: the device starts, and the update can be finished",
+    evidence_for=["BRIEF-rollback", "BRIEF-dual-bank", "CRA-I.2.h", "ISVS-3.4.7"],
+    needs=["central", "supply"],
+    controls=["swap_resume"],
+)
+@pytest.mark.parametrize("cuts", [12], ids=[pytest.HIDDEN_PARAM])
+def test_cuts_at_random_moments(
+    dut: Device,
+    update: ReportedUpdate,
+    base_image: SignedImage,
+    images: ReportedImages,
+    rig: Rig,
+    cuts: int,
+) -> None:
+    """A timed random sweep, which needs a supply and a clock, so that it runs on any rig. It states N and the bound."""
+    drawn = random.Random(recorder.current().seed)
+    running, versions = base_image, iter(range(1, 2 * cuts + 2))
+
+    def next_update() -> SignedImage:
+        return images.make(f"{running.version.major}.{running.version.minor + next(versions)}.0")
+
+    with stage("time"):
+        new = next_update()
+        began = rig.clock()
+        update.start(new).run()
+        uploaded = rig.clock()
+        update.activate(new)
+        upload_s, swap_s = uploaded - began, rig.clock() - uploaded
+        running = new
+    lost: list[str] = []
+    for number in range(1, cuts + 1):
+        new = next_update()
+        when = drawn.uniform(0.0, upload_s + swap_s)
+        with stage(f"cut {number}"):
+            try:
+                running = _cut_once(dut, update, rig, running, new, when, upload_s)
+            except (AssertionError, DeviceError) as error:
+                lost.append(f"cut {number} at {when:.3f} s: {str(error).splitlines()[0]}")
+                break  # the device does not start any more
+    done = number
+    timed_random(done, len(lost))
+    assert not lost, f"{len(lost)} of {done} cuts were not survived: {lost[0]}"
+
+
+def _cut_once(
+    dut: Device,
+    update: ReportedUpdate,
+    rig: Rig,
+    running: SignedImage,
+    new: SignedImage,
+    when: float,
+    upload_s: float,
+) -> SignedImage:
+    """Cut an update to `new` after `when` seconds, and finish it when the power is back. Returns what runs then."""
+    transfer = update.start(new)
+    if when < upload_s:
+        transfer.run_until(fraction=when / upload_s)
+    else:
+        transfer.run()
+        update.test(new.hash)
+        update.close()
+        dut.reset()
+        rig.sleep(when - upload_s)
+    dut.power_cycle()
+    update.wait_alive()
+    dut.wait_booted(SWAP_TIMEOUT_S)
+    assert dut.version in (running.version, new.version), f"{dut.version} runs"
+    if dut.version == running.version:
+        # The cut came before the swap had been asked for, or before it began: the update is given again.
+        update.start(new).run()
+        update.activate(new)
+    else:
+        rig.sleep(3.0)  # it is on test, and confirms itself after its self-test
+    assert dut.version == new.version
+    return new
 
 
 @case(

@@ -20,6 +20,7 @@ import hil
 
 LEAVES = {
     "hil.airtime",
+    "hil.binomial",
     "hil.bundled",
     "hil.errors",
     "hil.filelock",
