@@ -20,6 +20,9 @@ NAME = "desk"
 TRIES = 5
 """Answers to one question that make no sense before the command gives up: the input is then no person's."""
 SCPI_BAUD = 9600
+RELAY_BAUD = 9600
+PPK2_VOLTS = 5.0
+"""The most that a Power Profiler Kit II gives, V."""
 
 T = TypeVar("T")
 
@@ -35,7 +38,9 @@ def rigs_new(
     ] = None,
     yes: Annotated[
         bool,
-        typer.Option("--yes", help="Ask nothing: take each suggestion, and no supply that is not known."),
+        typer.Option(
+            "--yes", help="Ask nothing: take each suggestion, and no supply but a Power Profiler Kit II."
+        ),
     ] = False,
 ) -> None:
     """Look for probes, serial ports, instruments and Bluetooth adapters, ask which of them the bench consists of, and
@@ -198,32 +203,42 @@ def _shown(found: Found) -> str:
 
 
 def _supply(dialog: Dialog, discovery: Discovery, taken: list[str]) -> SupplyAnswer | None:
-    from hil.rig.newfile import SAFE_VOLTS, SupplyAnswer
+    from hil.rig.newfile import SupplyAnswer
 
     kits = [each for each in discovery.of("serial") if each.mark == "ppk2"]
-    for kit in kits:
-        typer.echo(
-            f"\nNote: there is a Power Profiler Kit II at {kit.address}, which this version cannot drive."
-        )
-        taken.append(kit.address)
-    found = [each for each in discovery.of("visa", "serial") if each.address not in taken]
-    # Nothing is suggested: what a supply feeds is not known, nor whether this is one.
-    chosen = _one(dialog, "Power supply that speaks SCPI:", found, lambda each: False)
+    rest = [each for each in discovery.of("visa", "serial") if each.address not in taken and each not in kits]
+    # A kit is there to supply; of anything else it is not known what it feeds, nor whether it is a supply.
+    chosen = _one(dialog, "Power supply of the device:", [*kits, *rest], lambda each: each.mark == "ppk2")
+    taken += [kit.address for kit in kits]
     if chosen is None:
         return None
-    serial = chosen.kind == "serial"
     taken.append(chosen.address)
-    baud = int(dialog.number("Its bit rate", SCPI_BAUD, 4_000_000)) if serial else None
-    nominal = dialog.number("Voltage at which a case begins, V", 3.0, 60)
+    if chosen.mark == "ppk2":
+        nominal, most = _volts(dialog, PPK2_VOLTS)
+        amperes = dialog.number("Mean current above which it switches off, A", 0.2, 1)
+        return SupplyAnswer("ppk2", chosen.address, None, nominal, most, amperes)
+    if chosen.kind == "serial" and dialog.sure("Is it a relay board, and no instrument that speaks SCPI?"):
+        baud = int(dialog.number("Its bit rate", RELAY_BAUD, 4_000_000))
+        nominal, most = _volts(dialog, 60)
+        return SupplyAnswer("relay", chosen.address, baud, nominal, most, None)
+    rate = int(dialog.number("Its bit rate", SCPI_BAUD, 4_000_000)) if chosen.kind == "serial" else None
+    nominal, most = _volts(dialog, 60)
+    amperes = dialog.number("Current limit, A", 0.5, 20)
+    resource = f"ASRL{chosen.address}::INSTR" if chosen.kind == "serial" else chosen.address
+    return SupplyAnswer("scpi", resource, rate, nominal, most, amperes)
+
+
+def _volts(dialog: Dialog, largest: float) -> tuple[float, float]:
+    """The voltage at which a case begins, and the most that any may set."""
+    from hil.rig.newfile import SAFE_VOLTS
+
+    nominal = dialog.number("Voltage at which a case begins, V", 3.0, largest)
     while True:
         limit = SAFE_VOLTS if nominal <= SAFE_VOLTS else None
-        most = dialog.number("No case may ever set more than, V", limit, 60)
+        most = dialog.number("No case may ever set more than, V", limit, largest)
         if most < nominal:
             typer.echo(f"  expected at least the {nominal:g} V at which a case begins")
         elif most <= SAFE_VOLTS or dialog.sure(
             f"  WARNING: an nRF52 stands at most {SAFE_VOLTS:g} V at VDD. Can the board take {most:g} V?"
         ):
-            break
-    amperes = dialog.number("Current limit, A", 0.5, 20)
-    resource = f"ASRL{chosen.address}::INSTR" if serial else chosen.address
-    return SupplyAnswer(resource, baud, nominal, most, amperes)
+            return nominal, most

@@ -7,6 +7,7 @@ import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from hil import bundled
 from hil.discovery import Found
@@ -38,13 +39,17 @@ class Part:
 
 @dataclass(frozen=True)
 class SupplyAnswer:
-    """A supply, where it is, and its limits."""
+    """A supply, where it is, and its limits: `where` is a VISA resource, or the serial port of a kit or relay.
 
-    resource: str
+    A relay switches what something else supplies, and limits no current.
+    """
+
+    driver: Literal["scpi", "ppk2", "relay"]
+    where: str
     baud: int | None
     nominal_volts: float
     max_volts: float
-    max_amperes: float
+    max_amperes: float | None
 
 
 @dataclass(frozen=True)
@@ -124,16 +129,34 @@ def _probe(found: Found | None, soc: str) -> list[str]:
 def _supply(supply: SupplyAnswer | None) -> list[str]:
     if supply is None:
         return ["# No [supply]: cases that cut the power are skipped."]
-    return [
-        "[supply]",
-        _line("driver", "scpi", "a supply that speaks SCPI"),
-        _line("resource", supply.resource, "its VISA resource"),
-        *([] if supply.baud is None else [_line("baud", supply.baud, "bit rate of the serial port, bit/s")]),
-        _line("channel", 1, "which of its outputs"),
+    amperes = supply.max_amperes
+    baud = [] if supply.baud is None else [_line("baud", supply.baud, "bit rate of the serial port, bit/s")]
+    limits = [
         _line("nominal_volts", supply.nominal_volts, "where a case begins, V"),
         _line("max_volts", supply.max_volts, "no case can set more, V"),
-        _line("max_amperes", supply.max_amperes, "current limit set on the instrument, A"),
     ]
+    if supply.driver == "scpi":
+        what = [
+            _line("driver", "scpi", "a supply that speaks SCPI"),
+            _line("resource", supply.where, "its VISA resource"),
+            *baud,
+            _line("channel", 1, "which of its outputs"),
+        ]
+        limits.append(_line("max_amperes", amperes or 0.0, "current limit set on the instrument, A"))
+    elif supply.driver == "ppk2":
+        what = [
+            _line("driver", "ppk2", "Power Profiler Kit II as source meter, 0.8 to 5 V"),
+            _line("port", supply.where, "the first of its serial ports"),
+        ]
+        limits.append(_line("max_amperes", amperes or 0.0, "a mean above this over 10 ms switches off, A"))
+    else:
+        what = [
+            _line("driver", "relay", "switches what something else supplies"),
+            _line("port", supply.where, "its serial port"),
+            *baud,
+            _line("channel", 1, "which relay; on_message and off_message for a board of another kind"),
+        ]
+    return ["[supply]", *what, *limits]
 
 
 def _central(found: Found | None) -> list[str]:

@@ -108,7 +108,7 @@ def test_each_choice_is_by_its_number(shell: Shell) -> None:
     # Name; no probe; last device; second port; the other port as supply, its rate, volts, limits; second dongle.
     second = Found("hci", "usb:0a12:0001#1", "second")
     code, told, _ = shell(
-        PROBE, UART, OTHER, RIGOL, DONGLE, second, ADAPTER, answers="bench 0 4 2 2 19200 2.8 3.3 0.25 2"
+        PROBE, UART, OTHER, RIGOL, DONGLE, second, ADAPTER, answers="bench 0 4 2 2 no 19200 2.8 3.3 0.25 2"
     )
     assert code == 0, told
     rig = files.load("bench.toml")
@@ -138,7 +138,7 @@ def test_a_probe_that_is_not_soldered_to_a_chip_gets_that_of_the_device(shell: S
 
 
 def test_a_port_is_not_offered_twice(shell: Shell) -> None:
-    code, told, _ = shell(UART, OTHER, answers="- - 1 1 - - - -")
+    code, told, _ = shell(UART, OTHER, answers="- - 1 1 - - - - -")
     assert code == 0 and "controller" not in told  # nothing is left for it
     rig = files.load("desk.toml")
     assert rig.console is not None and rig.console.port == "/dev/ttyACM0"
@@ -171,6 +171,34 @@ def test_the_suggested_limit_is_safe(shell: Shell) -> None:
     assert code == 0 and "WARNING" not in told
     supply = files.load("desk.toml").supply
     assert supply is not None and (supply.nominal_volts, supply.max_volts) == (3.0, 3.6)
+
+
+def test_a_power_profiler_is_suggested_and_set_up(shell: Shell) -> None:
+    code, told, _ = shell(PROBE, UART, PPK2, DONGLE, words=("--yes",))
+    assert code == 0, told
+    rig = files.load("desk.toml")
+    assert rig.supply is not None
+    assert (rig.supply.driver, rig.supply.port) == ("ppk2", "/dev/ttyACM1")
+    assert (rig.supply.nominal_volts, rig.supply.max_volts, rig.supply.max_amperes) == (3.0, 3.6, 0.2)
+    assert rig.console is not None and rig.console.port == "/dev/ttyACM0"
+    assert rig.central is not None and rig.central.transport == "usb:0a12:0001"
+
+
+def test_a_power_profiler_that_is_not_wanted_is_offered_for_nothing_else(shell: Shell) -> None:
+    code, told, _ = shell(PPK2, OTHER, answers="- - 0 0 0")
+    assert code == 0, told
+    rig = files.load("desk.toml")
+    assert rig.supply is None and rig.central is None
+    assert "PPK2" not in told[told.index("Bluetooth LE controller") :]
+
+
+def test_a_relay_board_switches_what_something_else_supplies(shell: Shell) -> None:
+    code, told, _ = shell(OTHER, answers="- - 0 1 yes - 3.3 3.3")
+    assert code == 0, told
+    supply = files.load("desk.toml").supply
+    assert supply is not None
+    assert (supply.driver, supply.port, supply.baud) == ("relay", "/dev/ttyUSB0", 9600)
+    assert supply.max_amperes is None
 
 
 @pytest.mark.parametrize("volts", ["nan", "inf", "-3", "0", "61", "3e9", "x", "0x3"])
