@@ -91,6 +91,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Set up what the options ask for."""
     config.addinivalue_line("markers", _MARKER_LINE)
+    config.addinivalue_line("markers", "sweep: a power-fail sweep (select with -m sweep)")
     workerinput: dict[str, Any] | None = getattr(config, "workerinput", None)
     if workerinput is not None and _WORKER_FOLDER in workerinput:
         config.stash[_FOLDER] = Path(workerinput[_WORKER_FOLDER])

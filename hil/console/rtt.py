@@ -5,15 +5,20 @@ To `SerialConsole` it is one more port, so that lines, patterns, panics and the 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Protocol
 
 import serial
 
-from hil.errors import BenchError
+from hil.errors import BenchError, DeviceError
 
 PATIENCE_S = 5.0
 """Bench time for which a probe may not answer while the device has power, before it counts as gone."""
+GRACE_S = 1.0
+"""Bench time for which a control block may make no sense before the device is told: RAM that has just got its power
+back holds the remains of one.
+"""
 _MOST_BACKLOG = 1 << 16
 
 
@@ -52,6 +57,7 @@ class RttPort:
         self._sleep = sleep
         self._asked = float("-inf")
         self._failing_since: float | None = None
+        self._senseless_since: float | None = None
         self._to_send = b""
 
     def bench_time(self) -> float:
@@ -71,7 +77,8 @@ class RttPort:
         try:
             reader = self._reader()
             if reader is None:
-                self._failing_since = None
+                self._failing_since = self._senseless_since = None
+                self._to_send = b""  # to a device without power
                 return b""
             self._send(reader)
             data = reader.read(self._channel)
@@ -81,24 +88,29 @@ class RttPort:
             if now - self._failing_since >= PATIENCE_S:
                 raise serial.SerialException(str(error)) from None
             return b""
-        self._failing_since = None
+        except DeviceError:
+            if self._senseless_since is None:
+                self._senseless_since = now
+            if now - self._senseless_since >= GRACE_S:
+                raise
+            return b""
+        self._failing_since = self._senseless_since = None
         return data
 
     def write(self, data: bytes) -> int:
-        """Queue bytes for the device; they go out as its buffer has room. Raises serial.SerialException when more
-        wait than any console is typed.
+        """Send bytes, as the device's buffer has room; the rest, and what a probe does not take now, goes out when the
+        device is asked next. Bytes for a device without power are lost, as on any line. Raises serial.SerialException
+        when more wait than any console is typed.
         """
         if len(self._to_send) + len(data) > _MOST_BACKLOG:
             raise serial.SerialException(
                 f"the device has not taken {len(self._to_send)} bytes that wait for it"
             )
         self._to_send += data
-        try:
+        with contextlib.suppress(BenchError, DeviceError):  # which the next reading is told of
             reader = self._reader()
             if reader is not None:
                 self._send(reader)
-        except BenchError as error:
-            raise serial.SerialException(str(error)) from None
         return len(data)
 
     def _send(self, reader: Reader) -> None:

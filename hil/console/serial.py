@@ -20,7 +20,7 @@ import serial
 
 from hil.console.panic import PanicWatch
 from hil.console.splitter import Frame, Splitter, Text
-from hil.errors import BenchError, DeviceError, InputError
+from hil.errors import BenchError, DeviceError, HilError, InputError
 from hil.wire import DIRECT, Wires
 
 CAPACITY_LINES = 20_000
@@ -267,7 +267,7 @@ class SerialConsole:
             return
         try:
             self.pump()
-        except BenchError:
+        except HilError:
             self.detach()  # the next one who asks is told; a dead descriptor would make the loop spin
             raise
 
@@ -280,16 +280,18 @@ class SerialConsole:
 
     def close(self) -> None:
         """Take what is still there, close the port and the log; a second call does nothing."""
-        if self._port.is_open:
-            try:
-                self.pump()
-            finally:
-                self.detach()
-                self._keep(self._splitter.flush(), self.now())
-                self._port.close()
-        if self._log is not None:
-            self._log.close()
-            self._log = None
+        try:
+            if self._port.is_open:
+                try:
+                    self.pump()
+                finally:
+                    self.detach()
+                    self._keep(self._splitter.flush(), self.now())
+                    self._port.close()
+        finally:
+            if self._log is not None:
+                self._log.close()
+                self._log = None
 
     # ---- Inside ----
 

@@ -124,7 +124,7 @@ class Probe(Protocol):
     def registers(self) -> dict[str, int]:
         """r0 to r12, sp, lr, pc and xpsr of a halted core; BenchError when it runs."""
 
-    def rtt(self, start: int, size: int) -> Rtt:
-        """RTT through a control block that lies in `size` bytes of RAM from `start`. Raises BenchError when
-        the driver has none.
+    def rtt(self, start: int, size: int, block: int | None = None) -> Rtt:
+        """RTT through a control block that lies in `size` bytes of RAM from `start`, or at the address `block`.
+        Raises BenchError when the driver has none.
         """

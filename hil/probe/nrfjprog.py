@@ -254,11 +254,13 @@ class NrfjprogProbe:
                 raise BenchError("registers can be read of a halted core only; halt it first")
             return {name: int(api.read_cpu_register(name.upper())) for name in _REGISTERS}
 
-    def rtt(self, start: int, size: int) -> Rtt:
+    def rtt(self, start: int, size: int, block: int | None = None) -> Rtt:
         check_range(start, size)
         api = self._opened()
         with self._translated("start RTT"):
-            api.rtt_start()
+            if block is not None:
+                api.rtt_set_control_block_address(block)
+            api.rtt_start()  # without an address the J-Link searches the RAM that it knows of
         return _Rtt(api, self._translated)
 
     # ---- Inside ----

@@ -260,7 +260,7 @@ class NrfutilProbe:
             'not documented; use driver = "pyocd"'
         )
 
-    def rtt(self, start: int, size: int) -> Rtt:
+    def rtt(self, start: int, size: int, block: int | None = None) -> Rtt:
         raise BenchError(
             f'probe {self._name}: the driver nrfutil has no RTT; use driver = "pyocd" or "nrfjprog"'
         )

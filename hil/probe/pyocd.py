@@ -298,9 +298,9 @@ class PyocdProbe:
             values = target.read_core_registers_raw(list(_REGISTERS))
         return dict(zip(_REGISTERS, values, strict=True))
 
-    def rtt(self, start: int, size: int) -> Rtt:
+    def rtt(self, start: int, size: int, block: int | None = None) -> Rtt:
         check_range(start, size)
-        return MemoryRtt(self, start, size)
+        return MemoryRtt(self, start, size, block)
 
     # ---- Inside ----
 

@@ -24,6 +24,8 @@ MOST_BUFFERS = 16
 LARGEST_BUFFER = 1 << 20
 """Bytes."""
 _CHUNK = 4096
+_AT_ONCE = 16 * 1024
+"""Bytes that are searched for a block in one call: a probe at 4 MHz reads some 200 KB/s."""
 _HEADER = struct.Struct("<16sii")
 _BUFFER = struct.Struct("<6I")
 
@@ -49,13 +51,18 @@ class _Ring(NamedTuple):
 
 
 class MemoryRtt:
-    """See hil.probe.base.Rtt. The control block is searched in `size` bytes from `start`; so is every buffer."""
+    """See hil.probe.base.Rtt. The control block is searched in `size` bytes from `start`, and each buffer must lie
+    there; the first block that is found counts. `block` is its address, where it is known: then no other is looked at.
+    """
 
-    def __init__(self, memory: Memory, start: int, size: int) -> None:
+    def __init__(self, memory: Memory, start: int, size: int, block: int | None = None) -> None:
         self._memory = memory
         self._start = start
         self._end = start + size
+        self._known = block
         self._block: int | None = None
+        self._at, self._kept = start, b""
+        """How far the range has been searched, and the end of what was, in which an id may begin."""
 
     def read(self, channel: int) -> bytes:
         ring = self._ring(channel, up=True)
@@ -67,8 +74,9 @@ class MemoryRtt:
             data = self._memory.read(ring.buffer + ring.read, ring.size - ring.read)
             if ring.write:
                 data += self._memory.read(ring.buffer, ring.write)
-        if self._ring(channel, up=True) is None:
-            return b""  # the device was reset meanwhile: what was read may be anything
+        now = self._ring(channel, up=True)
+        if now is None or now._replace(write=ring.write) != ring:
+            return b""  # the device was reset meanwhile: what was read may be anything, the block may be elsewhere
         self._memory.write_words(ring.descriptor + 16, [ring.write])
         return data
 
@@ -111,27 +119,40 @@ class MemoryRtt:
         """Numbers of up and down buffers. A reset may have moved or cleared the block: it is looked at each
         time.
         """
+        if self._known is not None:
+            self._block = self._known
+            return self._candidate(self._known)
         if self._block is not None:
             found = self._header_at(self._memory.read(self._block, _HEADER.size))
             if found is not None:
                 return found
         self._block = None
-        kept, at = b"", self._start
-        while at < self._end:
-            data = self._memory.read(at, min(_CHUNK, self._end - at))
-            joined = kept + data
+        return self._search()
+
+    def _search(self) -> tuple[int, int] | None:
+        """Look through the next stretch of the range, where no block is known: a probe takes its time for all of it."""
+        if self._at >= self._end:
+            self._kept, self._at = b"", self._start
+        stop = min(self._end, self._at + _AT_ONCE)
+        while self._at < stop:
+            data = self._memory.read(self._at, min(_CHUNK, stop - self._at))
+            joined, first = self._kept + data, self._at - len(self._kept)
             place = joined.find(ID)
-            if place >= 0:
-                self._block = at - len(kept) + place
-                if self._block + _HEADER.size > self._end:
-                    self._block = None
-                    return None
-                found = self._header_at(self._memory.read(self._block, _HEADER.size))
-                if found is None:
-                    self._block = None
-                return found
-            kept, at = joined[-(len(ID) - 1) :], at + len(data)
+            while place >= 0:
+                found = self._candidate(first + place)
+                if found is not None:
+                    self._block = first + place
+                    self._kept, self._at = b"", self._start  # where the next search begins
+                    return found
+                place = joined.find(ID, place + 1)
+            self._kept, self._at = joined[-(len(ID) - 1) :], self._at + len(data)
         return None
+
+    def _candidate(self, address: int) -> tuple[int, int] | None:
+        """The numbers of a block that begins here; None for an id that is none of a block."""
+        if address % 4 or address + _HEADER.size > self._end:
+            return None
+        return self._header_at(self._memory.read(address, _HEADER.size))
 
     @staticmethod
     def _header_at(data: bytes) -> tuple[int, int] | None:
@@ -139,7 +160,7 @@ class MemoryRtt:
         if name != ID:
             return None
         if not (0 <= ups <= MOST_BUFFERS and 0 <= downs <= MOST_BUFFERS):
-            raise DeviceError(f"RTT: the control block says {ups} up and {downs} down buffers")
+            return None  # RAM that lost its power, or data that looks like a block
         return ups, downs
 
     @staticmethod

@@ -120,18 +120,20 @@ class Rig:
             probe.close()
 
     def _powered_rtt(self) -> Rtt | None:
-        """The device's RTT, for its console; None while the device has no power, or is being cut from it."""
+        """The device's RTT, for its console; None while the device has no power. Raises BenchError when the probe does
+        not reach it, or was let go of a moment ago.
+        """
         table = self.file.supply
         fed = table is None or (self.supply.feeds and self.supply.volts >= _FED * table.nominal_volts)
         if not fed or (self.faults is not None and self.faults.cut_happened):
             self._rtt = None
             return None
         if self._probe is None and self.clock() - self._released_at < _LET_GO_S:
-            return None
+            raise BenchError("probe: was let go of a moment ago")
         if self._rtt is None:
             console = self.file.console
             assert console is not None
-            self._rtt = self.probe.rtt(console.ram_start, console.ram_size)
+            self._rtt = self.probe.rtt(console.ram_start, console.ram_size, console.control_block)
         return self._rtt
 
     @property

@@ -33,6 +33,7 @@ def sweep(
     check: float = 0.05,
     seed: int = 0,
     budget_s: float | None = None,
+    most_points: int | None = None,
     most_cuts: int | None = None,
     size: int | None = None,
     enough: int | None = None,
@@ -41,7 +42,7 @@ def sweep(
     judge: Judge | None = None,
 ) -> dict[str, Any]:
     """Explore until nothing is left, until `enough` violations are found, until `budget_s` seconds of the
-    wall clock are over, or until Ctrl-C.
+    wall clock are over or `most_points` cuts are decided, or until Ctrl-C.
 
     What was found by then is returned in each case.
     """
@@ -64,6 +65,9 @@ def sweep(
         if enough is not None and len(judging.violations) >= enough:
             stopped = f"stopped after {len(judging.violations)} violations"
             return False
+        if most_points is not None and explorer.counts.points >= most_points:
+            stopped = f"stopped after {explorer.counts.points} points"
+            return False
         if budget_s is not None and now >= budget_s:
             stopped = f"stopped after the budget of {budget_s:g} s"
             return False
@@ -72,7 +76,8 @@ def sweep(
     closed = False
     try:
         explorer.first()
-        for shares in ROUNDS if budget_s is not None else ROUNDS[-1:]:
+        bounded = budget_s is not None or most_points is not None
+        for shares in ROUNDS if bounded else ROUNDS[-1:]:
             explorer.sample(*shares)
             closed = explorer.close(go_on)
             if stopped:
@@ -96,6 +101,7 @@ def sweep(
             "check": check,
             "seed": seed,
             "budget_seconds": budget_s,
+            "most_points": most_points,
             "most_cuts": most_cuts,
             "size": size,
             "remember_crypto": remember_crypto,

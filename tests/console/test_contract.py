@@ -21,7 +21,7 @@ import pytest
 
 from hil.console import ConsolePanic, ConsoleTimeout, SerialConsole, open_console
 from hil.console.rtt import PATIENCE_S, RttPort
-from hil.errors import BenchError
+from hil.errors import BenchError, DeviceError
 from hil.probe import PyocdProbe
 from hil.virtual import registry
 from hil.virtual.kernel import TICKS_PER_SECOND, Kernel
@@ -228,6 +228,60 @@ def test_a_device_without_power_prints_nothing_and_is_no_fault() -> None:
     with pytest.raises(ConsoleTimeout, match="nothing was printed at all"):
         console.wait_for("anything", 60.0)
     console.close()
+
+
+class Deaf:
+    """RTT of a device that takes nothing; `trouble` is raised when it is read."""
+
+    def __init__(self, trouble: Exception | None = None) -> None:
+        self.trouble = trouble
+        self.taken = b""
+
+    def read(self, channel: int) -> bytes:
+        if self.trouble is not None:
+            raise self.trouble
+        return b""
+
+    def write(self, channel: int, data: bytes) -> int:
+        if self.trouble is not None:
+            raise self.trouble
+        self.taken += data
+        return len(data)
+
+
+def test_what_is_typed_while_the_device_is_off_is_lost() -> None:
+    device: Deaf | None = None
+    clock = [0.0]
+    port = RttPort(lambda: device, channel=0, poll_s=0.05, now=lambda: clock[0], sleep=lambda seconds: None)
+    port.write(b"erase\n")
+    port.read(100)
+    device, clock[0] = Deaf(), 60.0
+    port.read(100)
+    assert device.taken == b""
+
+
+def test_what_could_not_be_sent_at_once_is_sent_once() -> None:
+    device = Deaf(BenchError("probe: no answer"))
+    clock = [0.0]
+    port = RttPort(lambda: device, channel=0, poll_s=0.05, now=lambda: clock[0], sleep=lambda seconds: None)
+    port.write(b"erase\n")
+    port.read(100)
+    device.trouble = None
+    clock[0] = 1.0
+    port.read(100)
+    assert device.taken == b"erase\n"
+
+
+def test_a_block_that_makes_no_sense_for_a_moment_is_no_failure_and_for_long_it_is() -> None:
+    device = Deaf(DeviceError("RTT: the control block names a buffer"))
+    clock = [0.0]
+    port = RttPort(lambda: device, channel=0, poll_s=0.05, now=lambda: clock[0], sleep=lambda seconds: None)
+    assert port.read(100) == b""
+    clock[0] = 0.9
+    assert port.read(100) == b""
+    clock[0] = 2.0
+    with pytest.raises(DeviceError):
+        port.read(100)
 
 
 def test_bytes_that_a_device_never_takes_are_bounded() -> None:

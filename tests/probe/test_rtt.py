@@ -37,6 +37,7 @@ class Ram:
         self.content[address - START : address - START + len(data)] = data
 
     def write_words(self, address: int, values: Sequence[int]) -> None:
+        assert address % 4 == 0
         self.write(address, b"".join(value.to_bytes(4, "little") for value in values))
 
 
@@ -56,7 +57,7 @@ def ram_with(at: int, data: bytes) -> Ram:
     size=st.integers(2, 64),
     start=st.integers(0, 63),
     pieces=st.lists(st.binary(min_size=0, max_size=63), max_size=12),
-    at=st.integers(0, 0x3000).filter(lambda at: not 0xF00 <= at < 0x1200),
+    at=st.integers(0, 0xC00).map(lambda at: 4 * at).filter(lambda at: not 0xF00 <= at < 0x1200),
 )
 def test_what_the_device_puts_in_comes_out_once(size: int, start: int, pieces: list[bytes], at: int) -> None:
     start %= size
@@ -130,7 +131,7 @@ def test_nothing_is_written_outside_of_a_sound_buffer(ring: tuple[int, int, int,
 
 
 def test_a_block_that_begins_in_one_piece_and_ends_in_the_next_is_found() -> None:
-    ram = ram_with(4096 - 7, block(1, 0, (START + 0x2000, 8, 3, 0)))
+    ram = ram_with(4096 - 8, block(1, 0, (START + 0x2000, 8, 3, 0)))
     ram.content[0x2000:0x2003] = b"abc"
     assert MemoryRtt(ram, START, SIZE).read(0) == b"abc"
 
@@ -146,8 +147,54 @@ def test_without_a_block_there_is_nothing_and_later_there_is() -> None:
     assert rtt.read(0) == b""
 
 
-@pytest.mark.parametrize("numbers", [(17, 0), (0, -1)])
-def test_a_block_of_too_many_buffers_is_told(numbers: tuple[int, int]) -> None:
-    ram = ram_with(0, block(*numbers))
-    with pytest.raises(DeviceError, match="RTT: the control block says"):
+def test_what_only_looks_like_a_block_is_passed_over() -> None:
+    ram = ram_with(0x100, block(17, 0))
+    ram.content[0x201 : 0x201 + 48] = block(1, 0, (START + 0x2000, 8, 1, 0))  # at an odd address
+    ram.content[0x301 + 3 : 0x304 + 48] = block(1, 0, (START + 0x2000, 8, 2, 0))
+    ram.content[0x2000:0x2002] = b"ok"
+    assert MemoryRtt(ram, START, SIZE).read(0) == b"ok"
+
+
+def test_a_block_whose_descriptors_do_not_fit_the_ram_is_told() -> None:
+    ram = ram_with(SIZE - 40, block(1, 0))
+    with pytest.raises(DeviceError, match="its descriptors"):
         MemoryRtt(ram, START, SIZE).read(0)
+    assert ram.written == []
+
+
+def test_a_known_block_is_the_only_one() -> None:
+    ram = ram_with(0x100, block(1, 0, (START + 0x2000, 8, 1, 0)))
+    ram.content[0x800 : 0x800 + 48] = block(1, 0, (START + 0x3000, 8, 1, 0))
+    ram.content[0x2000], ram.content[0x3000] = 0x62, 0x61
+    assert MemoryRtt(ram, START, SIZE).read(0) == b"b"
+    assert MemoryRtt(ram, START, SIZE, START + 0x800).read(0) == b"a"
+
+
+@pytest.mark.parametrize("elsewhere", [0x100, 0x800])
+def test_a_reset_within_a_read_writes_nothing(elsewhere: int) -> None:
+    ram = ram_with(0x100, block(1, 0, (START + 0x2000, 64, 50, 0)))
+    once = ram.read
+
+    def read(address: int, length: int) -> bytes:
+        data = once(address, length)
+        if address == START + 0x2000:  # the data has been read: the device starts anew
+            ram.content[0x100:0x140] = bytes(0x40)
+            ram.content[elsewhere : elsewhere + 48] = block(1, 0, (START + 0x2000, 64, 3, 3))
+        return data
+
+    ram.read = read  # type: ignore[method-assign]
+    rtt = MemoryRtt(ram, START, SIZE)
+    assert rtt.read(0) == b""
+    assert ram.written == []
+
+
+def test_a_search_takes_a_bounded_piece_of_the_ram_at_once() -> None:
+    class Large(Ram):
+        def read(self, address: int, length: int) -> bytes:
+            self.reads += length
+            return bytes(length)
+
+    ram = Large()
+    rtt = MemoryRtt(ram, START, 1 << 20)
+    rtt.read(0)
+    assert ram.reads <= 16 * 1024

@@ -27,6 +27,11 @@ class ConsoleFile(Table):
     ram_size: Size = Field(
         default=0x4_0000, le=0x100_0000, description="rtt: and in how many bytes from there"
     )
+    control_block: Offset | None = Field(
+        default=None,
+        description="rtt: address of the control block (symbol _SEGGER_RTT), where several are in the RAM, such as a "
+        "bootloader's and an application's; absent: the first that is found",
+    )
     poll_seconds: float = Field(
         default=0.05, ge=0.001, le=10, description="rtt: how often the device is asked, s"
     )
