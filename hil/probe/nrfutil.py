@@ -228,7 +228,9 @@ class NrfutilProbe:
         self.halt()
 
     def erase_chip(self) -> None:
-        self._device("erase the chip", "erase", "--all")
+        # Not `erase --all`: a bootloader that has run since the reset may protect its flash from the flash controller
+        # (ACL), and there is no reset that stops before it has. The access port erases whatever is protected.
+        self._device("erase the chip", "recover")
         self.halt()
 
     def recover(self) -> None:
