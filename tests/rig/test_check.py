@@ -125,6 +125,9 @@ def test_a_bench_that_is_gone_is_told_by_its_instrument(tmp_path: Path) -> None:
     found = check(files.load(str(path)), cuts=1)
     assert not found[0].ok
     assert "supply TCPIP::127.0.0.1" in found[0].text
+    # One that is missing keeps none of the others from being tried.
+    assert {each.instrument for each in found if each.outcome == "failed"} >= {"supply", "console", "central"}
+    assert by_step(found)["probe: identity"].text == "needs supply: voltage"
 
 
 def test_the_command_tells_and_the_record_is_kept(

@@ -44,7 +44,8 @@ def check(
     """One finding for each step that the rig file's instruments allow; the supply is off when this returns.
 
     `cuts` is how often the power is cut to measure how long that takes. `begin` is called with the name of
-    each step in front of it, `told` with its finding. A step that builds on one that failed is not tried.
+    each step in front of it, `told` with its finding. A step that builds on one that failed is not tried; an
+    instrument that is missing keeps none of the others from being tried.
     """
     found: list[Finding] = []
     failed: set[str] = set()
@@ -60,8 +61,8 @@ def check(
             rig.begin_case("check", 0)
         except HilError as error:
             text = with_remedy(str(error))
+            # The others are looked at all the same: who sets up a bench wants to know of all that is wrong.
             note(Finding("bench", "ready", "failed", text, round(time.perf_counter() - began, 3)))
-            return found
         for step in (*steps(rig), *cut_steps(rig, cuts)):
             name = f"{step.instrument}: {step.name}"
             lacking = next((each for each in step.after if each in failed), None)
