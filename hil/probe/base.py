@@ -100,7 +100,11 @@ class Probe(Protocol):
         """Erase whole flash pages; InputError when the range is not whole pages. Leaves the core halted."""
 
     def erase_chip(self) -> None:
-        """Erase all of the flash and UICR, through the core's own flash controller. Leaves the core halted."""
+        """Erase all of the flash and UICR. Leaves the core halted.
+
+        A driver that cannot stop the core before a bootloader protects its flash erases as `recover` does, RAM
+        included.
+        """
 
     def recover(self) -> None:
         """Unlock the chip by erasing ALL of it, RAM and UICR too, through the access port that is always open."""

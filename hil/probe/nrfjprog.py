@@ -115,8 +115,10 @@ class NrfjprogProbe:
             return
         with self._translated("disconnect"):
             try:
-                if api.is_connected_to_device():
-                    api.go()
+                # A chip that is locked or without power cannot be let go, and need not be.
+                with contextlib.suppress(*self._errors):
+                    if api.is_connected_to_device():
+                        api.go()
                 api.disconnect_from_emu()
             finally:
                 api.close()
@@ -258,6 +260,8 @@ class NrfjprogProbe:
         check_range(start, size)
         api = self._opened()
         with self._translated("start RTT"):
+            if api.is_rtt_started():
+                api.rtt_stop()
             if block is not None:
                 api.rtt_set_control_block_address(block)
             api.rtt_start()  # without an address the J-Link searches the RAM that it knows of

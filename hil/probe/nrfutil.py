@@ -16,6 +16,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -32,8 +33,10 @@ from hil.probe.pieces import check_range, compare, pieces, whole_pages
 _RESETS = {"default": "RESET_DEFAULT", "system": "RESET_SYSTEM", "pin": "RESET_PIN", "debug": "RESET_DEBUG"}
 _PROTECTED = "NotAvailableBecauseProtection"
 _FICR_PART = 0x1000_0100
-_LONGEST_ANSWER = 64 << 20
-"""Bytes of an answer that are looked at."""
+_LONGEST_ANSWER = 16 << 20
+"""Bytes; what it reads of memory goes to a file of its own."""
+_LOOK_S = 0.05
+_KILLED_S = 5.0
 _MOST_LINES = 100_000
 TIMEOUT_S = 60.0
 """Of one command; `recover` and `program` of a whole flash take 10 to 20 s."""
@@ -300,30 +303,38 @@ class NrfutilProbe:
         return said
 
     def _execute(self, who: str, command: list[str]) -> tuple[int, bytes, bytes]:
-        """Exit code and output. What the program has started ends with it."""
-        try:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise BenchError(f"{who}: {error.strerror or error}") from None
-        try:
-            output, errors = process.communicate(timeout=self._timeout_s)
-        except BaseException as error:
-            with contextlib.suppress(OSError):
-                if hasattr(os, "killpg"):
-                    os.killpg(process.pid, signal.SIGKILL)
-                else:
-                    process.kill()
-            process.communicate()
-            if isinstance(error, subprocess.TimeoutExpired):
-                raise BenchError(f"{who} did not end within {self._timeout_s:g} s") from None
-            raise
-        return process.returncode, output, errors
+        """Exit code and output, in bounded time and memory. What the program has started ends with it, or is left
+        behind: its output goes to files, so that nobody waits for the other end of a pipe.
+        """
+        with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+            try:
+                process = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, start_new_session=True
+                )
+            except OSError as error:
+                raise BenchError(f"{who}: {error.strerror or error}") from None
+            limit = time.monotonic() + self._timeout_s
+            try:
+                while True:
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        process.wait(min(_LOOK_S, max(0.0, limit - time.monotonic())))
+                        break
+                    if time.monotonic() >= limit:
+                        raise BenchError(f"{who} did not end within {self._timeout_s:g} s")
+                    if sum(os.fstat(each.fileno()).st_size for each in (output, errors)) > _LONGEST_ANSWER:
+                        raise BenchError(f"{who} wrote more than {_LONGEST_ANSWER >> 20} MiB")
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    if hasattr(os, "killpg"):
+                        os.killpg(process.pid, signal.SIGKILL)
+                    else:
+                        process.kill()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(_KILLED_S)
+                raise
+            output.seek(0)
+            errors.seek(0)
+            return process.returncode, output.read(_LONGEST_ANSWER), errors.read(_LONGEST_ANSWER)
 
     @staticmethod
     def _devices(said: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -347,7 +358,7 @@ def _is_jlink(device: Any) -> bool:
 def _messages(output: bytes) -> list[dict[str, Any]]:
     """The JSON lines of an answer; what is none is left out."""
     found: list[dict[str, Any]] = []
-    for line in output[:_LONGEST_ANSWER].splitlines()[:_MOST_LINES]:
+    for line in output.splitlines()[:_MOST_LINES]:
         try:
             message = json.loads(line)
         except (ValueError, RecursionError):

@@ -45,6 +45,8 @@ class Library:
         self.serials = serials
         self.fails = fails or {}
         self.up = {0: b""}
+        self.rtt_started = False
+        self.rtt_block: int | None = None
         self.down = b""
 
     def API(self, family: str) -> _Api:
@@ -73,7 +75,7 @@ _ON_LOCKED = {
         "disconnect_from_emu",
         "is_connected_to_device",
     ),
-    *("recover", "readback_status", "is_halted", "go", "pin_reset", "debug_reset"),
+    *("recover", "readback_status", "pin_reset", "debug_reset"),
 }
 
 
@@ -170,7 +172,19 @@ class _Api:
         number = {"SP": 13, "LR": 14, "PC": 15, "XPSR": 16}.get(register_name)
         return self._chip.registers[int(register_name[1:]) if number is None else number]
 
-    def _do_rtt_start(self) -> None: ...
+    def _do_is_rtt_started(self) -> bool:
+        return self._library.rtt_started
+
+    def _do_rtt_set_control_block_address(self, addr: int) -> None:
+        self._library.rtt_block = addr
+
+    def _do_rtt_start(self) -> None:
+        if self._library.rtt_started:
+            raise APIError(Error.INVALID_OPERATION)
+        self._library.rtt_started = True
+
+    def _do_rtt_stop(self) -> None:
+        self._library.rtt_started = False
 
     def _do_rtt_is_control_block_found(self) -> bool:
         return bool(self._library.up)

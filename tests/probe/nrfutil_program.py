@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -32,6 +33,17 @@ def main() -> int:
             b"\x00\xff{not json\n[1,2]\n" + b'{"type": "task_end", "data"' + b"x" * 100_000
         )
         return 0
+    if manners == "flood":
+        while True:
+            sys.stdout.buffer.write(b"x" * 1_000_000)
+    if manners == "leaves a child":
+        subprocess.Popen(["sleep", "30"], start_new_session=True)
+        time.sleep(600)
+    if manners == "fails quietly":
+        print(json.dumps(_ended("the operation was not done")))
+        return 0
+    if manners == "killed":
+        os.kill(os.getpid(), 9)
     if manners == "not installed":
         print('error: command "device" is not installed', file=sys.stderr)
         return 1

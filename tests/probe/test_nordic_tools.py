@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hil.probe.nrfjprog import NrfjprogProbe
 from hil.probe.nrfutil import NrfutilProbe
 from hil.rig import drivers
 from hil.rig.schema import ProbeFile
+from tests.probe.chip import Chip
 from tests.probe.nrfjprog_library import Error, Library
 from tests.probe.test_contract import SERIAL, make_nrfutil
 
@@ -72,6 +74,10 @@ def test_nrfutil_that_is_not_there_is_told(tmp_path: Path) -> None:
         ("not installed", 'ended with 1: error: command "device" is not installed'),
         ("silent", r"nrfutil device list did not end within 0\.5 s"),
         ("garbage", "said nothing that is JSON"),
+        ("flood", "wrote more than 16 MiB"),
+        ("leaves a child", r"nrfutil device list did not end within 0\.5 s"),
+        ("fails quietly", "failed: the operation was not done"),
+        ("killed", "ended with -9: without a word"),
     ],
 )
 def test_nrfutil_with_bad_manners_is_told(
@@ -79,9 +85,39 @@ def test_nrfutil_with_bad_manners_is_told(
 ) -> None:
     program = make_nrfutil(tmp_path, monkeypatch)
     (tmp_path / "manners").write_text(manners)
-    timeout_s = 0.5 if manners == "silent" else 60.0
+    timeout_s = 0.5 if manners in ("silent", "leaves a child") else 60.0
+    began = time.monotonic()
     with pytest.raises(BenchError, match=what):
         NrfutilProbe(unique_id=SERIAL, program=str(program), timeout_s=timeout_s).open()
+    assert time.monotonic() - began < 25.0  # what it left behind lives for 30 s, and nobody waits for it
+
+
+@pytest.mark.parametrize("auto_unlock", [False, True])
+def test_nrfutil_erases_a_locked_chip_only_when_asked(
+    auto_unlock: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = make_nrfutil(tmp_path, monkeypatch)
+    chip = Chip.load(tmp_path)
+    chip.locked = True
+    chip.save(tmp_path)
+    with NrfutilProbe(unique_id=SERIAL, program=str(program), auto_unlock=auto_unlock) as probe:
+        assert probe.locked() is not auto_unlock
+
+
+def test_a_locked_chip_can_be_let_go_of() -> None:
+    library = Library()
+    library.chip.locked = True
+    with pytest.raises(BenchError, match="APPROTECT"), NrfjprogProbe(find_library=lambda: library) as probe:
+        probe.read(0, 4)
+    assert [call["call"] for call in library.calls[-2:]] == ["disconnect_from_emu", "close"]
+
+
+def test_rtt_can_be_asked_for_again_and_where_its_block_is() -> None:
+    library = Library()
+    with NrfjprogProbe(find_library=lambda: library) as probe:
+        probe.rtt(0x2000_0000, 0x1000)
+        probe.rtt(0x2000_0000, 0x1000, 0x2000_0400)
+        assert library.rtt_block == 0x2000_0400
 
 
 def test_an_unknown_j_link_lists_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
