@@ -13,6 +13,8 @@ from hil.rig import files
 from hil.rig.device import Device
 from hil.rig.rig import SERIAL_LOG, open_rig
 from tests.serve.program import compile_program
+from tests.serve.served import Served
+from tests.served_rig import rig_file as served_rig
 
 
 def rig_file(folder: Path, console: str) -> Path:
@@ -74,3 +76,28 @@ def test_rtt_without_a_probe_is_told(tmp_path: Path) -> None:
     path.write_text(head + rest[rest.index("\n[") :])
     with pytest.raises(InputError, match=r"goes through the debug probe: \[probe\] is missing"):
         files.load(str(path))
+
+
+@pytest.mark.nightly
+def test_the_log_comes_by_rtt_on_a_bench_in_wall_clock_time(tmp_path: Path) -> None:
+    with Served(tmp_path) as served:
+        path = served_rig(served, tmp_path / "served.toml")
+        text = path.read_text()
+        head, _, rest = text.partition("[console]")
+        rest = rest[rest.index("\n[") :] if "\n[" in rest else ""
+        path.write_text(head + '[console]\ndriver = "rtt"\nram_size = 0x1000\n' + rest)
+        with open_rig(files.load(str(path)), tmp_path) as rig:
+            rig.begin_case("RTT", 1, tmp_path)
+            dut = Device(rig)
+            dut.power_on()
+            rig.probe.recover()
+            rig.probe.program(compile_program("rtt").binary, 0)
+            rig.probe.reset()
+            rig.console.wait_for(r"count 64$", 30.0)
+            dut.power_off()
+            rig.console.skip()
+            dut.power_on()
+            rig.console.wait_for(r"count 64$", 30.0)
+            rig.console.send(b"Q")
+            rig.console.wait_for("Q", 30.0)
+            rig.end_case(failed=False)
