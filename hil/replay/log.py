@@ -7,8 +7,9 @@ began. `w` is the wire. The kinds of entries:
   or `e` the error, [class, text, extra]; `d` how long it took, s, negative
   when a saved state was restored. With `later` the answer follows in another entry.
 - `re`: the answer to the call on that line (the first entry is line 1), with `r` or `e`.
-- `o`: data that the host sent. `i`: data that came, or `e` when the wire broke; `at` is when it had come, where that is
-  earlier than `t`; with `+` it came in the same turn of the event loop as the `i` before it.
+- `o`: data that the host sent. `i`: data that came, or `e` when the wire broke; `at` is when it had come, where that
+  is earlier than `t`; with `+` it came in the same turn of the event loop as the `i` before it; with `b` it came while
+  the host was at work, so many turns after the entry before, counting those in which the loop had something to do.
 - `m`: a mark without a wire: the host let time pass, which tells a replay how long the host itself had taken.
 - `end`: the last line of a log that is whole. `cut` instead says that the log had reached its bound.
 """
@@ -19,7 +20,7 @@ import gzip
 import json
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -56,6 +57,10 @@ class Entry:
     data: bytes = b""
     arrived: float = 0.0
     joined: bool = False
+    busy_turns: int | None = None
+    """It came while the host was at work, so many turns of the event loop after the entry before; None: while it
+    waited.
+    """
 
 
 @dataclass(frozen=True)
@@ -70,10 +75,23 @@ class Log:
 class LogWriter:
     """Writes a log. Times are seconds of bench time. Raises BenchError when the disk refuses."""
 
-    def __init__(self, path: Path, *, bench: str, seed: int, limit: int = SIZE_LIMIT) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        bench: str,
+        seed: int,
+        limit: int = SIZE_LIMIT,
+        turn: Callable[[], tuple[int, bool]] | None = None,
+    ) -> None:
+        """`turn` counts the turns of the event loop that had something to do at once, and tells whether the one under
+        way is such a turn; None where what comes is only seen when the loop has nothing to do.
+        """
         self._path = path
         self._encoder = Encoder()
         self._limit = limit
+        self._turn = turn
+        self._turns_before = 0
         self._written = 0
         self._flushed = time.monotonic()
         self.number = 0
@@ -129,6 +147,10 @@ class LogWriter:
             row["at"] = round(at, 9)
         if joined:
             row["+"] = 1
+        elif self._turn is not None:
+            turns, busy = self._turn()
+            if busy:
+                row["b"] = turns - self._turns_before
         self._entry(row)
 
     def broke(self, wire: str, when: float, error: tuple[str, str, Any]) -> None:
@@ -172,6 +194,8 @@ class LogWriter:
         if self._file is None or self.cut:
             return self.number
         self.number += 1
+        if self._turn is not None:
+            self._turns_before = self._turn()[0]
         self._line(row)
         if self._written > self._limit:
             self._line({"cut": self.number})
@@ -293,8 +317,19 @@ def _entry(row: dict[str, Any], number: int, decoder: Decoder, before: list[Entr
         error = _error(row.get("e"))
         data = b"" if error is not None else _bytes(decoder.decode(row["i"]))
         arrived = _number(row.get("at", when))
+        turns = row.get("b")
+        if turns is not None and (isinstance(turns, bool) or not isinstance(turns, int) or turns < 0):
+            raise InputError("an entry came in no turn of the event loop")
         return Entry(
-            number, "in", when, wire, data=data, error=error, arrived=arrived, joined=bool(row.get("+"))
+            number,
+            "in",
+            when,
+            wire,
+            data=data,
+            error=error,
+            arrived=arrived,
+            joined=bool(row.get("+")),
+            busy_turns=turns,
         )
     raise InputError("not an entry")
 

@@ -26,7 +26,13 @@ class _LogSelector(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         self._player.stop_if_different()
         ready = super().select(0)
-        if ready or (timeout is not None and timeout <= 0):
+        if timeout is not None and timeout <= 0:
+            self._player.busy_turns += 1
+            entry = self._player.came_meanwhile()
+            if entry is not None and self.loop is not None:
+                self.loop.call_soon(self._deliver, entry)
+            return ready
+        if ready:
             return ready
         until = None if timeout is None else self._player.clock + timeout + _RESOLUTION_S
         entry = self._player.advance(until)

@@ -78,6 +78,9 @@ class Player:
         self._first_unsent = 0
         self._first_unseen = 0
         self._end = log.entries[-1].time if log.entries else 0.0
+        self.busy_turns = 0
+        """Turns of the event loop in which it had something to do at once."""
+        self._turns_before = 0
         self.receivers: dict[str, Callable[[Entry], None]] = {}
         """Who takes what comes, by wire; what comes to a wire without one is lost, as on a closed port."""
 
@@ -129,6 +132,7 @@ class Player:
                 return
             if entry.kind == "mark" and not self._done[index] and entry.operation != "answer":
                 self._done[index] = True
+                self._turns_before = self.busy_turns
                 self.clock = max(self.clock, entry.time)
                 return
 
@@ -146,6 +150,7 @@ class Player:
         """What came has been taken; the clock follows."""
         self.clock = max(self.clock, entry.time)
         self._done[entry.number - 1] = True
+        self._turns_before = self.busy_turns
         self._came[entry.wire] += 1
 
     def advance(self, until: float | None) -> Entry | None:
@@ -168,6 +173,16 @@ class Player:
         """Let time pass to `until` while nothing is taken that comes."""
         self.clock = max(self.clock, until)
         self._check_patience()
+
+    def came_meanwhile(self) -> Entry | None:
+        """What comes next, if in the recording it came in this turn of a loop that was at work; taken."""
+        entry = self._next_to_come()
+        if entry is None or entry.busy_turns is None or not self._may_come(entry.number - 1, None):
+            return None
+        if self.busy_turns - self._turns_before < entry.busy_turns:
+            return None
+        self.take(entry)
+        return entry
 
     def joined(self) -> Entry | None:
         """What came in the same turn of the event loop as what was taken last, if it may come now; taken."""
@@ -226,6 +241,7 @@ class Player:
     def _take(self, entry: Entry) -> None:
         self._sent[entry.wire] += 1
         self._done[entry.number - 1] = True
+        self._turns_before = self.busy_turns
         self.clock = max(self.clock, entry.time)
 
     def _skip_sent(self) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import selectors
+import sys
 import time
 from collections.abc import Coroutine
 from pathlib import Path
@@ -13,6 +15,19 @@ from hil.wire import DIRECT
 T = TypeVar("T")
 
 
+class TurnSelector(selectors.DefaultSelector):
+    """Counts the turns of a loop that had something to do at once, which tells a replay when what came was seen."""
+
+    busy_turns = 0
+    busy = False
+    """The turn under way is one of them."""
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self.busy = timeout is not None and timeout <= 0
+        self.busy_turns += self.busy
+        return super().select(timeout)
+
+
 class RealBench:
     """The clock and the event loop of a bench that exists."""
 
@@ -21,12 +36,17 @@ class RealBench:
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._selector: TurnSelector | None = None
         self._began = time.monotonic()
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
-            self._loop = asyncio.new_event_loop()
+            if sys.platform == "win32":  # its proactor waits for completions, and has no selector
+                self._loop = asyncio.new_event_loop()
+            else:
+                self._selector = TurnSelector()
+                self._loop = asyncio.SelectorEventLoop(self._selector)
         return self._loop
 
     def begin(self, seed: int, folder: Path | None = None) -> None:
@@ -35,6 +55,10 @@ class RealBench:
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
         return self.loop.run_until_complete(main)
+
+    def turn(self) -> tuple[int, bool]:
+        """Turns of the loop so far that had something to do at once, and whether the one under way is such a turn."""
+        return (self._selector.busy_turns, self._selector.busy) if self._selector else (0, False)
 
     def seconds(self) -> float:
         return time.monotonic() - self._began

@@ -64,7 +64,9 @@ class RecordedBench:
     def begin(self, seed: int, folder: Path | None = None) -> None:
         self._bench.begin(seed, folder)
         if folder is not None:
-            log = LogWriter(folder / NAME, bench=self._kind, seed=seed)
+            log = LogWriter(
+                folder / NAME, bench=self._kind, seed=seed, turn=getattr(self._bench, "turn", None)
+            )
             self._recorder = Recorder(log, self._bench.seconds)
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:

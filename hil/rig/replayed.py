@@ -78,13 +78,7 @@ class ReplayBench:
         return self._player.clock if self._player is not None else 0.0
 
     def sleep(self, seconds: float) -> None:
-        player = self._player_now()
-        if self._log is not None and self._log.bench == "virtual":
-            self.run(asyncio.sleep(seconds))  # on a virtual bench what waits in the loop goes on meanwhile
-        else:
-            player.mark()
-            player.pass_time(player.clock + seconds)
-            player.stop_if_different()
+        self.run(asyncio.sleep(seconds))  # what waits in the loop goes on meanwhile
 
     def notes(self) -> dict[str, Any]:
         notes = self._player_now().call(BENCH, "notes")
