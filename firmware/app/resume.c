@@ -22,6 +22,9 @@ struct record {
     uint32_t crc; /* over all from `sequence` on */
 };
 
+/* The page that was erased for the next record since the start; PAGES: none was. */
+static uint32_t prepared = PAGES;
+
 _Static_assert(sizeof(struct record) <= PROGRESS_OFFSET && sizeof(struct record) % 4 == 0,
                "layout");
 
@@ -54,6 +57,11 @@ static uint32_t current(void) {
     return first ? 0 : second ? 1 : PAGES;
 }
 
+/* The page for the next record. */
+static uint32_t unused(void) {
+    return current() == 0 ? 1 : 0;
+}
+
 static uint32_t mark(uint32_t index) {
     return PROGRESS_KEY ^ index;
 }
@@ -84,9 +92,17 @@ static enum flash_result forget(uint32_t page) {
                                            : FLASH_OK;
 }
 
+enum flash_result resume_prepare(void) {
+    uint32_t page = unused();
+    enum flash_result result = flash_erase_page(page_address(page));
+
+    prepared = result == FLASH_OK ? page : PAGES;
+    return result;
+}
+
 enum flash_result resume_begin(const struct resume *state) {
     uint32_t before = current();
-    uint32_t page = before == 0 ? 1 : 0;
+    uint32_t page = unused();
     struct record record = {.magic = MAGIC, .image = state->image, .length = state->length};
     enum flash_result result;
 
@@ -94,7 +110,8 @@ enum flash_result resume_begin(const struct resume *state) {
     memcpy(record.sha, state->sha, sizeof(record.sha));
     record.crc = record_crc(&record);
     /* Even where it reads erased: it may be what a power cut left of the erase before. */
-    result = flash_erase_page(page_address(page));
+    result = prepared == page ? FLASH_OK : flash_erase_page(page_address(page));
+    prepared = PAGES;
     if (result == FLASH_OK) {
         result = flash_write(page_address(page), &record, sizeof(record));
     }
@@ -130,12 +147,11 @@ enum flash_result resume_reset(const struct resume *state) {
     enum flash_result result = resume_begin(state);
 
     /* The page of the record before, with all that it said. */
-    return result == FLASH_OK ? flash_erase_page(page_address(current() == 0 ? 1 : 0)) : result;
+    return result == FLASH_OK ? flash_erase_page(page_address(unused())) : result;
 }
 
 bool resume_check(void) {
-    uint32_t unused = current() == 0 ? 1 : 0;
+    uint32_t address = page_address(unused());
 
-    return flash_is_erased(page_address(unused), FLASH_MAP_PAGE_SIZE) ||
-           flash_erase_page(page_address(unused)) == FLASH_OK;
+    return flash_is_erased(address, FLASH_MAP_PAGE_SIZE) || flash_erase_page(address) == FLASH_OK;
 }

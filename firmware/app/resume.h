@@ -23,6 +23,9 @@ struct resume {
 /* Reads what is under way. Returns false where nothing is. */
 bool resume_load(struct resume *state);
 
+/* Erases the page for the next record ahead, so that resume_begin() need not. */
+enum flash_result resume_prepare(void);
+
 /* Begins a new one (pages_done 0); the former is forgotten once this one is safe. */
 enum flash_result resume_begin(const struct resume *state);
 

@@ -159,7 +159,7 @@ size_t smp_process(const uint8_t *message, size_t length, uint8_t *answer, size_
 }
 
 void smp_abandon(void) {
-    upload_abandon_erase(); /* the one request that takes more than a call */
+    upload_abandon(); /* its requests are the ones that take more than a call */
 }
 
 size_t smp_refuse_size(const uint8_t header[SMP_HEADER], uint8_t *answer, size_t room) {

@@ -15,7 +15,7 @@
 /* What a client may send at once, as "MCUmgr parameters" tells it: bytes of a message with its
  * header, and messages under way at the same time. Nordic's speed-up configuration. */
 #define SMP_BUFFER_SIZE 2475u
-#define SMP_BUFFER_COUNT 4u
+#define SMP_BUFFER_COUNT 8u
 
 /* The longest answer: an echo of the longest request. */
 #define SMP_ANSWER_SIZE (SMP_BUFFER_SIZE + 16u)

@@ -40,6 +40,9 @@ static const struct resume nameless = {.length = RESUME_NAMELESS};
 
 static uint32_t erase_next = NO_PAGE; /* page of the slot an erase under way has come to */
 
+/* Where the data of the request lies that is taken piece by piece; NULL: none is. */
+static const uint8_t *in_pieces;
+
 static struct smp_error image_error(uint16_t code) {
     return smp_group_error(SMP_GROUP_IMAGE, code);
 }
@@ -206,13 +209,15 @@ static struct smp_error begin(const struct upload_request *request) {
     return smp_ok();
 }
 
-/* Programs bytes at state.offset. What was programmed before an error is counted, so that the
+/* Programs the next piece of a request. What was programmed before an error is counted, so that the
  * client goes on from there. */
-static struct smp_error append(const uint8_t *data, uint32_t length) {
+static struct smp_error append_piece(const struct upload_request *request) {
     static uint32_t stage_words[STAGE_SIZE / 4];
     uint8_t *stage = (uint8_t *)stage_words;
+    const uint8_t *data = &request->data[state.offset - request->offset];
+    uint32_t length = request->data_length - (state.offset - request->offset);
 
-    while (length > 0) {
+    if (length > 0) {
         uint32_t page = state.offset / FLASH_MAP_PAGE_SIZE;
         uint32_t have = state.offset % 4;
         uint32_t start = state.offset - have;
@@ -248,8 +253,6 @@ static struct smp_error append(const uint8_t *data, uint32_t length) {
             memcpy(state.tail, &stage[whole], have + take - whole);
         }
         state.offset += take;
-        data += take;
-        length -= take;
         if (state.offset % FLASH_MAP_PAGE_SIZE == 0) {
             (void)resume_advance(
                 state.offset / FLASH_MAP_PAGE_SIZE); /* without the mark a resume starts earlier */
@@ -268,10 +271,42 @@ static void finish(struct upload_answer *answer) {
     }
 }
 
+/* Whether a request is the one of which a part was taken. Between two pieces another client may
+ * have sent one of its own, or ended the upload. */
+static bool continues(const struct upload_request *request) {
+    return in_pieces != NULL && in_pieces == request->data && state.active &&
+           state.offset > request->offset && state.offset - request->offset < request->data_length;
+}
+
+/* Takes a piece of a request. The radio is served in between: while the flash is written no packet
+ * is looked at, and a whole request of 25 ms of writing would stop the controller for a while. */
+static struct smp_error take(const struct upload_request *request, struct upload_answer *answer) {
+    struct smp_error error = append_piece(request);
+
+    if (error.kind != SMP_OK) {
+        return error;
+    }
+    if (state.offset - request->offset < request->data_length) {
+        in_pieces = request->data;
+        error.kind = SMP_AGAIN;
+        return error;
+    }
+    answer->offset = state.offset;
+    if (state.offset == state.length) {
+        finish(answer);
+    }
+    return smp_ok();
+}
+
 struct smp_error upload_chunk(const struct upload_request *request, struct upload_answer *answer) {
+    const bool goes_on = continues(request);
     struct smp_error error;
 
+    in_pieces = NULL;
     memset(answer, 0, sizeof(*answer));
+    if (goes_on) {
+        return take(request, answer);
+    }
 #ifdef HIL_DEFECT_SLOW
     time_sleep_ms(100);
 #endif
@@ -319,15 +354,7 @@ struct smp_error upload_chunk(const struct upload_request *request, struct uploa
         return image_error(IMAGE_ERROR_DATA_OVERRUN);
 #endif
     }
-    error = append(request->data, request->data_length);
-    if (error.kind != SMP_OK) {
-        return error;
-    }
-    answer->offset = state.offset;
-    if (state.offset == state.length) {
-        finish(answer);
-    }
-    return smp_ok();
+    return take(request, answer);
 }
 
 struct smp_error upload_erase(bool *done) {
@@ -354,6 +381,7 @@ struct smp_error upload_erase(bool *done) {
         erase_next = NO_PAGE;
         distrust = false;
         (void)resume_forget(); /* where this fails, the next start distrusts a slot that is blank */
+        (void)resume_prepare(); /* where this fails, the next upload erases the page itself */
         *done = true;
     }
     return smp_ok();
@@ -373,6 +401,7 @@ bool upload_is_erasing(void) {
     return erase_next != NO_PAGE;
 }
 
-void upload_abandon_erase(void) {
+void upload_abandon(void) {
     erase_next = NO_PAGE;
+    in_pieces = NULL;
 }

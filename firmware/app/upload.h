@@ -30,6 +30,8 @@ struct upload_answer {
 /* Takes up what a power cut or reboot has interrupted. Call once at the start. */
 void upload_init(void);
 
+/* Takes a request, piece by piece: SMP_AGAIN asks for another call with the same request at the
+ * same place. */
 struct smp_error upload_chunk(const struct upload_request *request, struct upload_answer *answer);
 
 /* Erases the secondary slot, one page a call, so that the caller can do other things in between.
@@ -43,8 +45,8 @@ struct smp_error upload_forget(void);
 /* Whether an erase has begun and is not complete. */
 bool upload_is_erasing(void);
 
-/* Ends an erase whose client has gone: nobody calls upload_erase() again, and uploads would be
- * refused for good. */
-void upload_abandon_erase(void);
+/* Forgets a request whose client has gone: nobody calls upload_erase() or upload_chunk() again, and
+ * uploads would be refused for good. */
+void upload_abandon(void);
 
 #endif

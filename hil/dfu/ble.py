@@ -6,11 +6,13 @@ length in the SMP header, and so does this side with notifications (Zephyr, "SMP
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from bleak.backends.characteristic import BleakGATTCharacteristic
 from bleak.exc import BleakError
 
+from hil.airtime import MAX_PAYLOAD_OCTETS, Phy, raw_goodput
 from hil.ble.central import Connection
 from hil.ble.client import MAX_VALUE
 from hil.ble.uuids import SMP_CHARACTERISTIC
@@ -20,6 +22,10 @@ from hil.errors import DeviceError
 
 _ATT_HEADER = 3  # opcode and handle
 _L2CAP_HEADER = 4
+_FASTEST_AIR = raw_goodput(Phy.LE_2M, MAX_PAYLOAD_OCTETS)
+"""Bytes per second that no link exceeds."""
+_LEAST_WINDOW = 3
+"""One request that the device works on, one that waits there, one on its way."""
 _PDU_COST = 75  # octets of air that each data PDU costs besides its payload: two gaps and an answer
 
 
@@ -83,6 +89,17 @@ class BleTransport:
         mtu = self._characteristic.max_write_without_response_size + _ATT_HEADER
         data_length = self.connection.link.data_length()
         return fragment_size(mtu, data_length.tx_octets if data_length is not None else None)
+
+    def useful_window(self, message_octets: int) -> int:
+        """As many as the air can carry, at the most, until an answer can be back: two connection intervals.
+
+        More would gain nothing, and would be sent again when the link is lost.
+        """
+        parameters = self.connection.link.parameters()
+        if parameters is None:
+            return self.max_window
+        in_flight = _FASTEST_AIR * 2 * parameters.interval_ms / 1000
+        return min(self.max_window, max(_LEAST_WINDOW, math.ceil(in_flight / message_octets)))
 
     def set_receiver(self, on_message: Callable[[bytes], None], on_error: Callable[[SmpError], None]) -> None:
         self._on_message, self._on_error = on_message, on_error

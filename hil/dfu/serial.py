@@ -47,6 +47,9 @@ class SerialTransport:
         """Packets dropped because they came damaged."""
         return self._packets.damaged
 
+    def useful_window(self, message_octets: int) -> int:
+        return self.max_window
+
     def set_receiver(self, on_message: Callable[[bytes], None], on_error: Callable[[SmpError], None]) -> None:
         self._on_message, self._on_error = on_message, on_error
 

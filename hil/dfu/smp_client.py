@@ -36,6 +36,10 @@ class SmpTransport(Protocol):
         """Most requests in flight that this transport can carry without losing any."""
         ...
 
+    def useful_window(self, message_octets: int) -> int:
+        """Requests of this length in flight that keep the transport busy; `max_window` where it cannot be known."""
+        ...
+
     async def send(self, message: bytes) -> None:
         """Queue a message, waiting for room. Raises LinkLost when the link is down."""
         ...

@@ -4,9 +4,10 @@ The device answers each request with the offset it wants next. As long as that i
 the transfer streams ahead. When it is not (the device had no buffer for a request, or restarted), the rest
 of the window is drained, the window halved, and sending goes on from where the device says.
 
-The first request of an upload carries length and SHA-256; the device takes up an unfinished upload of the
-same SHA by answering with its offset. On a resume it carries only the 32 bytes of image header that servers
-insist on, so that no bandwidth is spent on what the device has.
+The first request of an upload carries length and SHA-256, and is followed at once by as many as the device
+has buffers for; the device takes up an unfinished upload of the same SHA by answering with its offset. On a
+resume it carries only the 32 bytes of image header that servers insist on, so that no bandwidth is spent on
+what the device has.
 """
 
 from __future__ import annotations
@@ -148,7 +149,7 @@ class Upload:
         self._in_flight.clear()
         self._limit = client.transport.message_size(buffer_size)
         # One buffer is left to the device for its answer: Zephyr takes answers from the same pool.
-        self.window = max(1, min(buffers - 1, client.transport.max_window, 255))
+        self.window = max(1, min(buffers - 1, client.transport.useful_window(self._limit), 255))
         if self._wanted_window is not None:
             self.window = min(self._wanted_window, max(1, buffers), client.transport.max_window)
         self._full_window = self.window
@@ -157,6 +158,15 @@ class Upload:
         self._run = _Run(started_s=asyncio.get_running_loop().time())
         sent, offset = await self._announce(client)
         self._begun_once = True
+        if self._in_flight:
+            # The device was sent more before it said where it wants to begin.
+            self._run.start_offset = 0 if offset == sent else offset
+            if offset == sent:
+                self.confirmed = offset
+            else:
+                await self._follow(offset)
+            self._report()
+            return self.confirmed
         # The end of what was sent means that the device took it: it begins at 0.
         self._run.start_offset = 0 if offset == sent else offset
         self._move_to(offset)
@@ -179,17 +189,43 @@ class Upload:
         if self._begun_once:
             size = min(size, _HEADER_SIZE)
         fields["data"] = self.image.data[:size]
+        self._run.requests += 1
+        self._furthest = max(self._furthest, size)
+        attempts = 2
+        if not self._begun_once and self.window > 1:
+            try:
+                return size, await self._stream_ahead(client, size, fields)
+            except SmpTimeout:
+                attempts = 1
         response = await client.request(
             ImageUploadWriteRequest,
             ImageUploadWriteResponse,
             _WHAT,
             timeout_s=FIRST_TIMEOUT_S,
-            attempts=2,
+            attempts=attempts,
             **fields,
         )
-        self._run.requests += 1
-        self._furthest = max(self._furthest, size)
         return size, self._offset_of(response)
+
+    async def _stream_ahead(self, client: SmpClient, size: int, fields: dict[str, Any]) -> int:
+        """Send the first request and fill the window behind it, as if the device began at 0, which it does most of
+        the time; return the offset that it wants.
+
+        While it prepares its flash, for which many take longer than for all else, the radio is used. If it takes up
+        an unfinished upload instead, the window was in vain.
+        """
+        first = await client.send(ImageUploadWriteRequest, ImageUploadWriteResponse, _WHAT, **fields)
+        self._next = size
+        self.window -= 1  # the first request takes a buffer
+        try:
+            await self._fill_window(self.total)
+            return self._offset_of(await first.result(FIRST_TIMEOUT_S))
+        except BaseException:
+            first.forget()
+            self._forget_in_flight()
+            raise
+        finally:
+            self.window += 1
 
     # Streaming
 

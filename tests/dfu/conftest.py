@@ -47,6 +47,9 @@ class Wire:
 
     max_window = 255
 
+    def useful_window(self, message_octets: int) -> int:
+        return self.max_window
+
     def __init__(self, server: SmpServer, *, fragment: int = 495, latency: float = 0.015) -> None:
         self.server = server
         self.fragment = fragment

@@ -102,13 +102,13 @@ def test_a_device_that_forgot_starts_afresh(update: Update, server: SmpServer, i
     assert outcome.resent_bytes >= 20_000 - 32
 
 
-def test_an_image_that_is_there_costs_one_request(update: Update, server: SmpServer, image: Image) -> None:
+def test_an_image_that_is_there_costs_one_window(update: Update, server: SmpServer, image: Image) -> None:
     update.start(image).run()
     before = len(uploads(server))
     transfer = update.start(image)
     assert transfer.is_complete
     assert transfer.run().bytes == 0
-    assert len(uploads(server)) == before + 1
+    assert len(uploads(server)) <= before + server.buf_count - 1
 
 
 def test_progress_is_monotonic_and_ends_complete(update: Update, image: Image) -> None:

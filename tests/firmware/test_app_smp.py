@@ -43,19 +43,19 @@ def test_requests_in_flight_are_answered_in_order(smp: Controller) -> None:
 
 
 def test_a_client_that_sends_too_much_loses_messages_but_not_the_thread(smp: Controller) -> None:
-    """Six while an answer waits: one is taken, four have room, the last is lost, and lost whole."""
+    """Ten while an answer waits: one is taken, eight have room, the last is lost, and lost whole."""
     smp.request(b"\x02\xf2\x01")
     smp.credits_held = True
     send(smp, message(0, 0, {"d": "x" * 2400}, write=True, sequence=9), 498)
     smp.settle()
-    for sequence in range(6):
+    for sequence in range(10):
         send(smp, message(0, 0, {"d": "y" * 1000}, write=True, sequence=sequence), 498)
         smp.device.run()
     smp.credits_held = False
     smp.complete(4)
     smp.settle()
     answers = [sequence for _, _, sequence, _ in read_messages(b"".join(notifications(smp)))]
-    assert answers == [9, 0, 1, 2, 3, 4]
+    assert answers == [9, 0, 1, 2, 3, 4, 5, 6, 7, 8]
     assert ask(smp, message(0, 0, {"d": "again"}, write=True), 498) == {"r": "again"}
 
 
@@ -88,7 +88,7 @@ def test_nobody_who_does_not_listen_is_answered(link: Controller) -> None:
 
 
 def test_parameters_tell_the_buffers(smp: Controller) -> None:
-    assert ask(smp, message(0, 6)) == {"buf_size": 2475, "buf_count": 4}
+    assert ask(smp, message(0, 6)) == {"buf_size": 2475, "buf_count": 8}
 
 
 def test_the_bootloader_is_described(smp: Controller) -> None:

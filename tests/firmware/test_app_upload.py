@@ -11,18 +11,21 @@ from typing import Any
 import pytest
 
 from tests.firmware.host_device import (
+    CONSOLE,
     POWER_CUT,
     PRIMARY,
     PRIMARY_SIZE,
     RESET,
     SECONDARY,
     SECONDARY_SIZE,
+    SETTINGS,
+    SETTINGS_SIZE,
     TRAILER_MAGIC,
     UPDATE,
     Controller,
     HostDevice,
 )
-from tests.firmware.smp_wire import ask, message, send, subscribe, take_log
+from tests.firmware.smp_wire import ask, message, notifications, send, subscribe, take_log
 from tests.firmware.test_app_smp import ask_console, frame
 
 DEVICE_GROUP, BATTERY_LOW, SUPPLY_LOW = 64, 2, 3
@@ -112,6 +115,70 @@ def test_chunks_of_any_length_are_put_together(running: HostDevice, size: int) -
     image = make_image()
     assert upload(link, image, size)["match"] is True
     assert running.read(UPDATE, len(image.data)) == image.data
+
+
+@pytest.mark.parametrize("polls", range(1, 16))
+@pytest.mark.parametrize("step", [256, 255])
+def test_another_client_between_two_pieces_of_a_request(running: HostDevice, polls: int, step: int) -> None:
+    """A request is taken piece by piece; the console asks in between, at an offset that is wanted just then or is not.
+
+    SMP has no sessions: what comes at the right offset is taken, whoever sends it. The hash tells.
+    """
+    link = begin(running)
+    image = make_image()
+    send(link, upload_message(image, 0, 2400), 498)
+    running.run(polls=polls)
+    for offset in range(step, 2400, step):
+        running.put(CONSOLE, frame(upload_message(make_image(seed=2), offset, 100)))
+        running.run(polls=1)
+    link.settle()
+    running.take(CONSOLE)
+    notifications(link)
+    whole = upload(link, image)["match"]
+    assert whole is (running.read(UPDATE, len(image.data)) == image.data)
+    assert whole or step == 256
+    assert upload(link, image)["match"] is True
+
+
+@pytest.mark.parametrize("polls", range(1, 16))
+def test_a_link_lost_between_two_pieces_of_a_request_leaves_nothing_behind(
+    running: HostDevice, polls: int
+) -> None:
+    link = begin(running)
+    image = make_image()
+    send(link, upload_message(image, 0, 2400), 498)
+    running.run(polls=polls)
+    link.disconnect()
+    link.connect()
+    link.request(b"\x02\xf2\x01")
+    subscribe(link)
+    other = make_image(seed=2)
+    assert upload(link, other, 2400)["match"] is True
+    assert running.read(UPDATE, len(other.data)) == other.data
+
+
+def test_the_radio_is_served_between_two_pieces_of_a_request(running: HostDevice) -> None:
+    link = begin(running)
+    send(link, upload_message(make_image(), 0, 2400), 498)
+    link.send(4, b"\x0a" + struct.pack("<H", 3))  # ATT_READ_REQ of the device's name
+    link.settle()
+    first, *others = link.received()
+    assert first[1][0] == 0x0B  # its response comes before the notification of the upload's answer
+    assert others
+
+
+def test_an_upload_after_an_erase_erases_nothing_more(running: HostDevice) -> None:
+    link = begin(running)
+    assert upload(link, make_image())["match"] is True
+    assert ask(link, message(1, 5, write=True), 498) == {}
+    erases = [running.page_erases(page) for page in range(SETTINGS, SETTINGS + SETTINGS_SIZE, 4096)]
+    assert upload(link, make_image(seed=3))["match"] is True
+    assert [running.page_erases(page) for page in range(SETTINGS, SETTINGS + SETTINGS_SIZE, 4096)] == erases
+    # And the one after that does not trust the page of the record that it replaces.
+    assert upload(link, make_image(seed=4))["match"] is True
+    assert sum(running.page_erases(page) for page in range(SETTINGS, SETTINGS + SETTINGS_SIZE, 4096)) > sum(
+        erases
+    )
 
 
 def test_an_upload_erases_what_was_there(running: HostDevice) -> None:
