@@ -12,6 +12,7 @@ from hil.errors import BenchError
 from hil.rig.faults import Faults
 from hil.rig.schema import RigFile, VirtualFile
 from hil.rig.virtual_faults import VirtualFaults
+from hil.virtual.air.capture import AirCapture
 from hil.virtual.bench import Bench as HardwareBench
 from hil.virtual.kernel import TICKS_PER_SECOND
 from hil.virtual.wire import hci
@@ -23,6 +24,8 @@ T = TypeVar("T")
 
 open_virtual_transport = hci.open_virtual_transport
 
+
+AIR_CAPTURE = "air.pcap"
 
 _COLLECTING = (50_000, 20, 20)
 """Thresholds of Python's garbage collection while a bench runs. The stacks keep many objects and drop many more
@@ -40,6 +43,7 @@ class VirtualBench:
         self._hardware: HardwareBench | None = None
         self._loop: VirtualEventLoop | None = None
         self._faults: VirtualFaults | None = None
+        self._air_capture: AirCapture | None = None
         self._collecting: tuple[int, int, int] | None = None
 
     @property
@@ -76,6 +80,9 @@ class VirtualBench:
             open_when_off=settings.supply_off == "open",
             fed_by_console="console" in settings.back_power,
         )
+        if settings.air_capture and folder is not None:
+            self._air_capture = AirCapture(folder / AIR_CAPTURE)
+            self._hardware.air.sniffer = self._air_capture.hears
         self._loop = VirtualEventLoop(self._hardware.kernel)
         self._faults = VirtualFaults(self._hardware)
 
@@ -99,6 +106,7 @@ class VirtualBench:
         loop, self._loop = self._loop, None
         hardware, self._hardware = self._hardware, None
         self._faults = None
+        capture, self._air_capture = self._air_capture, None
         if self._collecting is not None:
             gc.set_threshold(*self._collecting)
             self._collecting = None
@@ -108,3 +116,5 @@ class VirtualBench:
         finally:
             if hardware is not None:
                 hardware.close()
+            if capture is not None:
+                capture.close()

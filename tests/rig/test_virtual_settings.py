@@ -103,3 +103,19 @@ def test_the_bundled_bootloader_keeps_the_debug_port_of_rev3_open(tmp_path: Path
         rig.sleep(0.5)
         assert dut.read_flash(0, len(product.bootloader)) == product.bootloader
         assert not hardware.kits[0].soc.debug.locked
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_the_air_is_captured_where_it_is_asked_for(tmp_path: Path, wanted: bool) -> None:
+    path = tmp_path / "desk.toml"
+    table = f"[virtual]\nair_capture = {str(wanted).lower()}\n"
+    path.write_text(VIRTUAL.split("[virtual]")[0] + table, encoding="utf-8")
+    case = tmp_path / "case"
+    case.mkdir()
+    with open_rig(files.load(str(path))) as rig:
+        rig.begin_case("A-01", 1, case)
+        rig.end_case()
+    capture = case / "air.pcap"
+    assert capture.exists() == wanted
+    if wanted:
+        assert capture.read_bytes()[:4] == bytes.fromhex("4d3cb2a1")

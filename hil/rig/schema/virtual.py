@@ -44,6 +44,10 @@ class VirtualFile(Table):
         default_factory=list,
         description="pins of the host that feed the board while they are driven high, when the output is open",
     )
+    air_capture: bool = Field(
+        default=False,
+        description="record the air of each case, with link-layer headers, as air.pcap beside its logs",
+    )
     spare_controllers: int = Field(
         default=1, ge=0, le=8, description="controllers besides the kit's and the central's"
     )

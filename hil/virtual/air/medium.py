@@ -7,6 +7,7 @@ connections: a link layer of another kind can join by `listen` and `transmit` al
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar, Protocol
 
 from hil.airtime import Phy, packet_us
@@ -113,7 +114,7 @@ class Path:
 class Medium(Component):
     """The air of one bench. Loss is drawn from the kernel's random stream "air"."""
 
-    FIXED: ClassVar[frozenset[str]] = frozenset({"_kernel", "_random"})
+    FIXED: ClassVar[frozenset[str]] = frozenset({"_kernel", "_random", "_garbled", "sniffer"})
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
@@ -125,6 +126,9 @@ class Medium(Component):
         self._on_air: dict[int, int] = {}  # by access address, the tick its last packet ends at
         self.packets = 0
         """Packets sent so far, heard or not."""
+        self.sniffer: Callable[[Packet, float, bool], None] | None = None
+        """Called as each packet ends: its sender's attenuation in dB, and whether its CRC held where it was heard."""
+        self._garbled: Packet | None = None  # the last one that a receiver heard with a bad CRC
 
     # Physics
 
@@ -195,6 +199,12 @@ class Medium(Component):
         return end
 
     def _end(self, packet: Packet) -> None:
+        self._deliver(packet)
+        if self.sniffer is not None:
+            attenuation = self._attenuation.get(packet.radio.name, 0.0)
+            self.sniffer(packet, attenuation, self._garbled is not packet)
+
+    def _deliver(self, packet: Packet) -> None:
         listeners = self._listeners.get(packet.access_address)
         if not listeners:
             return
@@ -219,4 +229,5 @@ class Medium(Component):
             if not path.crc_share or self._random.random() >= path.crc_share:
                 return
             crc_ok = False
+            self._garbled = packet
         listener.heard(packet, rssi, crc_ok)
