@@ -14,6 +14,7 @@ A packet on a data channel, with n payload octets (a MIC counts as payload):
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -243,6 +244,52 @@ def shortest_transfer_us(
         end = events * interval_us + used + packet_us(phy, size + mic)
         used += cost
     return end
+
+
+ATT_WRITE_RESPONSE_OCTETS = L2CAP_HEADER_OCTETS + 1
+"""An ATT_WRITE_RSP in its L2CAP header: an opcode and nothing else (Vol 3 Part F, 3.4.5.2)."""
+
+
+def answered_ceiling(
+    phy: Phy,
+    att_mtu: int,
+    pdu_octets: int,
+    *,
+    acl_octets: int | None = MAX_PAYLOAD_OCTETS,
+    encrypted: bool = False,
+    back: Phy | None = None,
+) -> float:
+    """The goodput in bytes/s of write requests, each sent when the one before has been answered, between two hosts that
+    take no time: the response travels in the packet that acknowledges the request's last PDU. An upper bound, since
+    the ends of connection events are left out.
+    """
+    mic = MIC_OCTETS if encrypted else 0
+    sizes = fragments(att_mtu + L2CAP_HEADER_OCTETS, pdu_octets, acl_octets)
+    response = packet_us(back or phy, ATT_WRITE_RESPONSE_OCTETS + mic) - packet_us(back or phy, 0)
+    time_us = sum(exchange_us(phy, size + mic, back) for size in sizes) + response
+    return (att_mtu - ATT_WRITE_HEADER_OCTETS) * 1e6 / time_us
+
+
+def events_of(
+    phy: Phy,
+    sdus: Iterable[int],
+    pdu_octets: int,
+    interval_us: int,
+    *,
+    acl_octets: int | None = MAX_PAYLOAD_OCTETS,
+    encrypted: bool = False,
+    back: Phy | None = None,
+) -> int:
+    """Connection events, at the least, that SDUs of these octets take when the first begins with an event."""
+    mic = MIC_OCTETS if encrypted else 0
+    events, used = 1, 0
+    for octets in sdus:
+        for size in fragments(octets, pdu_octets, acl_octets):
+            cost = exchange_us(phy, size + mic, back)
+            if used + cost > interval_us:
+                events, used = events + 1, 0
+            used += cost
+    return events
 
 
 def raw_goodput(phy: Phy, pdu_octets: int) -> float:

@@ -13,7 +13,7 @@ from uuid import UUID
 import typer
 
 from hil import __version__
-from hil.commands import cases, evidence, gate, history, replay, report, rigs, sweep, verify
+from hil.commands import cases, evidence, gate, history, replay, report, rigs, sweep, throughput, verify
 from hil.errors import BenchError, HilError, InputError
 
 INTERRUPTED = 130
@@ -46,6 +46,7 @@ report.register(app)
 replay.register(app)
 rigs.register(app)
 sweep.register(app)
+throughput.register(app)
 
 RigOption = Annotated[str, typer.Option("--rig", metavar="NAME|FILE", help="The bench to run on.")]
 ImageArgument = Annotated[Path, typer.Argument(metavar="IMAGE", help="An MCUboot image (.bin or .hex).")]

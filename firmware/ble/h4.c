@@ -7,12 +7,11 @@
 #include "endian.h"
 #include "soc/uarte.h"
 
-#define BUFFERS 8u /* a power of two, so that free-running indices wrap correctly */
 #define STALL_MS 500u
 
 enum stage { STAGE_IDLE, STAGE_TYPE, STAGE_HEADER, STAGE_PAYLOAD };
 
-static struct h4_packet buffers[BUFFERS];
+static struct h4_packet buffers[H4_BUFFERS];
 static volatile uint32_t filled;   /* packets completed by the interrupt */
 static volatile uint32_t released; /* packets given back by the main loop */
 static volatile enum stage stage;
@@ -24,7 +23,7 @@ static uint32_t seen_progress;
 static uint32_t seen_at_ms;
 
 static struct h4_packet *current(void) {
-    return &buffers[filled % BUFFERS];
+    return &buffers[filled % H4_BUFFERS];
 }
 
 /* Bytes of the header that follow a type byte; 0 for a type a controller never sends to this host.
@@ -41,7 +40,7 @@ static uint16_t header_length(uint8_t type) {
 }
 
 static void start_packet(void) {
-    if (filled - released >= BUFFERS) {
+    if (filled - released >= H4_BUFFERS) {
         stage = STAGE_IDLE;
         return;
     }
@@ -104,7 +103,7 @@ void h4_open(void) {
 }
 
 const struct h4_packet *h4_next(void) {
-    return filled == released ? NULL : &buffers[released % BUFFERS];
+    return filled == released ? NULL : &buffers[released % H4_BUFFERS];
 }
 
 void h4_release(void) {

@@ -15,6 +15,7 @@
 /* Largest packet taken from the controller: type, ACL header and 255 bytes. LE Read Buffer Size
  * tells the controller's side only; what it sends to us never exceeds a link layer PDU's 251 bytes,
  * and an event's 255. */
+#define H4_BUFFERS 8u /* a power of two, so that free-running indices wrap correctly */
 #define H4_PACKET_MAX 260
 
 struct h4_packet {

@@ -502,14 +502,16 @@ void hci_poll(uint32_t now_ms) {
     const struct h4_packet *packet;
 
     h4_poll(now_ms);
-    packet = h4_next();
-    if (packet != NULL) {
+    /* All that has come, so that the UART never waits for a buffer while the rest of the
+     * application has its turn; not more, or a controller that floods would keep it from it. */
+    for (uint32_t left = H4_BUFFERS; left > 0 && (packet = h4_next()) != NULL; left--) {
         if (packet->bytes[0] == H4_EVENT) {
             event(packet->bytes, packet->length);
         } else if (packet->bytes[0] == H4_ACL) {
             acl(packet->bytes, packet->length);
         }
         h4_release();
+        send_acl();
     }
     if (h4_lost_synchronization()) {
         restart_wanted = true;

@@ -102,12 +102,15 @@ class Upload:
         image_number: int = 0,
         upgrade: bool = False,
         window: int | None = None,
+        message_limit: int | None = None,
         on_progress: ProgressCallback | None = None,
     ) -> None:
         if not image.data:
             raise InputError("the image to upload is empty")
         if window is not None and window < 1:
             raise InputError(f"upload window {window}: it must be 1 request or more")
+        if message_limit is not None and message_limit < 1:
+            raise InputError(f"upload messages of {message_limit} bytes: it must be 1 or more")
         self.image = image
         self.total = len(image.data)
         self.confirmed = 0
@@ -120,6 +123,7 @@ class Upload:
         self._image_number = image_number
         self._upgrade = upgrade
         self._wanted_window = window
+        self._message_limit = message_limit
         self._on_progress = on_progress
         self._client: SmpClient | None = None
         self._limit = 0
@@ -147,7 +151,7 @@ class Upload:
         buffer_size, buffers = (parameters.buf_size, parameters.buf_count) if parameters else (256, 1)
         self._client = client
         self._in_flight.clear()
-        self._limit = client.transport.message_size(buffer_size)
+        self._limit = client.transport.message_size(min(buffer_size, self._message_limit or buffer_size))
         # One buffer is left to the device for its answer: Zephyr takes answers from the same pool.
         self.window = max(1, min(buffers - 1, client.transport.useful_window(self._limit), 255))
         if self._wanted_window is not None:

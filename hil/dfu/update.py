@@ -105,11 +105,17 @@ class Transfer:
 class Update:
     """Updates one device over one way to reach it (`hil.dfu.reach`)."""
 
-    def __init__(self, run: Run, reach: Reach, *, window: int | None = None) -> None:
+    def __init__(
+        self, run: Run, reach: Reach, *, window: int | None = None, message_limit: int | None = None
+    ) -> None:
+        """`window` is the number of requests in flight, `message_limit` the longest in bytes; None leaves them to what
+        the device tells of its buffers, and the link of its speed.
+        """
         self._run = run
         self.session = Session(reach)
         """The asynchronous core, for what this facade does not offer."""
         self._window = window
+        self._message_limit = message_limit
 
     # Transfers
 
@@ -130,6 +136,7 @@ class Update:
             image_number=image_number,
             upgrade=upgrade,
             window=self._window,
+            message_limit=self._message_limit,
             on_progress=on_progress,
         )
         self._run(self._begin(upload))
@@ -227,7 +234,7 @@ class Update:
 
     async def begin(self, image: UpdateImage) -> None:
         """Announce an image: the first request of its upload."""
-        await self._begin(Upload(image, window=self._window))
+        await self._begin(Upload(image, window=self._window, message_limit=self._message_limit))
 
     # Inside
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import select
+import socket
 import time
 from collections.abc import Callable
 from functools import partial
@@ -204,6 +205,9 @@ def _open(resource: str, library: str) -> Any:
     if isinstance(session, TCPIPSocketSession):
         # pyvisa-py's own never returns once the instrument has hung up, and takes 0.1 s each time else.
         session.clear = partial(_drain, session)
+        # A command behind another that has no answer would wait for the peer's delayed acknowledgement, some 40 ms,
+        # in which a ramp cannot be driven; pyvisa-py has the attribute for it, but does not carry it out.
+        session.interface.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return opened
 
 

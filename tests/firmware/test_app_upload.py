@@ -149,6 +149,7 @@ def test_a_link_lost_between_two_pieces_of_a_request_leaves_nothing_behind(
     send(link, upload_message(image, 0, 2400), 498)
     running.run(polls=polls)
     link.disconnect()
+    link.received()  # the answer, when all of the pieces had been taken by then
     link.connect()
     link.request(b"\x02\xf2\x01")
     subscribe(link)

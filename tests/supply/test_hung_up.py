@@ -48,3 +48,15 @@ def test_what_nobody_waited_for_is_dropped() -> None:
         assert instrument.query("B?") == "2"
         instrument.close()
         thread.join()
+
+
+def test_a_command_does_not_wait_for_the_acknowledgement_of_the_one_before() -> None:
+    listener, thread = _server([b"1\n"])
+    with listener:
+        instrument = Instrument(f"TCPIP::127.0.0.1::{listener.getsockname()[1]}::SOCKET", timeout_s=5.0)
+        opened = instrument._resource
+        connected = opened.visalib.sessions[opened.session].interface
+        assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert instrument.query("A?") == "1"
+        instrument.close()
+        thread.join()

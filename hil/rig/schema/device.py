@@ -107,6 +107,13 @@ class Limits(Table):
     flash_erase_seconds: float | None = Field(
         default=None, gt=0, le=60, description="time to erase one page, s"
     )
+    processing_rate: float | None = Field(
+        default=None,
+        gt=0,
+        le=1e9,
+        description="what the processor takes in and checks of an upload between the flash's operations, bytes/s; its "
+        "time adds to theirs, as it does where the code runs from that flash",
+    )
 
 
 class Ble(Table):
