@@ -63,9 +63,30 @@ class LabWanted:
         return found
 
 
+@dataclass(frozen=True)
+class Reserved:
+    """A place that is held: its rig file, and which laboratory's it is."""
+
+    rig: Path
+    coordinator: str
+    place: str
+    match: tuple[str, ...]
+    owner: str
+    """HOST/USER that the coordinator knows the run by."""
+
+    def record(self) -> dict[str, Any]:
+        """What the record of the run says of it. The rig file is not there any more when that is read."""
+        return {
+            "coordinator": self.coordinator,
+            "place": self.place,
+            "match": list(self.match),
+            "owner": self.owner,
+        }
+
+
 @contextlib.contextmanager
-def reserved(wanted: LabWanted, base: str, stream: TextIO = sys.stderr) -> Iterator[Path]:
-    """Hold a place of the laboratory, and yield the path of its rig file: `base` with the addresses of the place.
+def reserved(wanted: LabWanted, base: str, stream: TextIO = sys.stderr) -> Iterator[Reserved]:
+    """Hold a place of the laboratory, and yield it with its rig file: `base` with the addresses of the place.
 
     `base` is the name or path of the rig file that says what the device is. Progress goes to `stream`. Raises
     InputError when no place has the tags or labgrid is not installed, BenchError when none comes free in
@@ -91,7 +112,8 @@ def reserved(wanted: LabWanted, base: str, stream: TextIO = sys.stderr) -> Itera
             _reap(client, wanted.coordinator, stream)
             place, resources = holding.take()
             with tempfile.TemporaryDirectory(prefix="hil-lab-") as folder:
-                yield _rig_file(Path(folder), base, rig, place, resources, stream)
+                path = _rig_file(Path(folder), base, rig, place, resources, stream)
+                yield Reserved(path, wanted.coordinator, place, wanted.match, held.owner)
         finally:
             with _undisturbed():
                 holding.give_back()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hil import bundled
-from hil.lab.reserved import LabWanted
+from hil.lab.reserved import LabWanted, Reserved
 from hil.rig import files
 from hil.run import plan as plans
 
@@ -34,6 +34,8 @@ class Asked:
     pytest_arguments: tuple[str, ...] = field(default=())
     lab: LabWanted | None = None
     """The rig is a place of a laboratory; `rig` then says what its device is."""
+    reserved: Reserved | None = None
+    """The place that the laboratory gave; `rig` is then its rig file."""
 
 
 def folder_of(plan: str) -> Path:

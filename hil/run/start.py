@@ -38,7 +38,8 @@ def run(asked: Asked) -> tuple[int, Path | None]:
         if asked.lab is None:
             return _run(asked)
         with reserved(asked.lab, asked.rig) as place:
-            return _run(dataclasses.replace(asked, rig=str(place), rigs=(str(place),)))
+            rig = str(place.rig)
+            return _run(dataclasses.replace(asked, rig=rig, rigs=(rig,), reserved=place))
 
 
 def _run(asked: Asked) -> tuple[int, Path | None]:
@@ -94,7 +95,14 @@ def _in_folder(
         before = former.run if former is not None else None
         if not is_first:
             before = RunRecord.load(folder.path).run
-        writer.begin(plan, digests, before, controls=asked.controls, modules=digest_of(modules))
+        writer.begin(
+            plan,
+            digests,
+            before,
+            controls=asked.controls,
+            modules=digest_of(modules),
+            lab=asked.reserved.record() if asked.reserved is not None else None,
+        )
 
     left = [instance for instance, _ in cases.values() if instance not in finished]
     code, writer = rounds.run(

@@ -139,11 +139,12 @@ class RunWriter:
         *,
         controls: bool = False,
         modules: str = "",
+        lab: Row | None = None,
     ) -> None:
         """Write the record of a run that begins, or goes on from `former`, what run.json held.
 
         `firmware` are the SHA-256 of the bundled firmware's programs. `controls` says that negative controls follow.
-        `modules` is a digest of the cases' source.
+        `modules` is a digest of the cases' source. `lab` says which place of which laboratory the bench is.
         """
         self._record["settings"]["controls"] = controls
         if former is not None:
@@ -158,6 +159,8 @@ class RunWriter:
         self._record["sessions"] = [*self._record["sessions"], session]
         self._record["firmware"] = firmware
         self._record["modules"] = modules
+        if lab is not None:
+            self._record["lab"] = lab
         if plan is not None:
             self._record["plan_file"] = json.loads(plan.model_dump_json(by_alias=True))
         self.folder.write_run(self._record)

@@ -15,7 +15,11 @@ from hil.lab import journal
 from hil.lab.journal import Journal
 from hil.lab.reserved import LabWanted, reserved
 from hil.lab.resources import tables
-from tests.run.bench import RIG
+from hil.report.page import page
+from hil.report.run_folder import RunRecord
+from hil.run.asked import Asked
+from hil.run.start import run
+from tests.run.bench import HEAD, PLAN, RIG
 
 COORDINATOR = "127.0.0.1:1"
 WANTED = LabWanted(COORDINATOR, ("board=none",), 10.0)
@@ -73,13 +77,33 @@ def setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_place_is_taken_and_given_back_with_its_token_on_the_disk_between(tmp_path: Path) -> None:
     fake = Fake(tmp_path)
-    with reserved(WANTED, str(fake.rig), io.StringIO()) as path:
-        assert path.is_file()
+    with reserved(WANTED, str(fake.rig), io.StringIO()) as place:
+        assert place.rig.is_file()
     assert fake.requests == ["places", "reserve", "poll", "acquire", "release", "cancel"]
     assert all(each["journalled"] == ["T1"] for each in fake.asked if each["request"] in ("poll", "acquire"))
     release = fake.asked[4]
     assert release["place"] == "one" and "/hil-" in release["user"]
     assert list((tmp_path / "state").iterdir()) == []
+
+
+def test_the_record_of_a_run_and_its_report_name_the_place_and_the_laboratory(tmp_path: Path) -> None:
+    fake = Fake(tmp_path)
+    (tmp_path / "plan.toml").write_text(PLAN)
+    (tmp_path / "test_cases.py").write_text(
+        HEAD + '@case("A-01", "Nothing")\ndef test_nothing():\n    pass\n'
+    )
+    asked = Asked(rig=str(fake.rig), plan=str(tmp_path / "plan.toml"), out=tmp_path / "out", lab=WANTED)
+    code, folder = run(asked)
+    assert code == 0 and folder is not None
+    record = RunRecord.load(folder)
+    (release,) = [each for each in fake.asked if each["request"] == "release"]
+    assert record.run["lab"] == {
+        "coordinator": COORDINATOR,
+        "place": "one",
+        "match": ["board=none"],
+        "owner": release["user"],
+    }
+    assert f"place one of the labgrid coordinator at {COORDINATOR}" in page(record)
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
