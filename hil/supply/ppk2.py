@@ -8,6 +8,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -159,6 +160,11 @@ class Ppk2:
         self._set(self._volts)
         self._sample()
         self._call("power on", self._api.toggle_DUT_power, "ON")
+        if (
+            self._tripped or self._failed
+        ):  # meanwhile, and its switching off may have come before our switching on
+            self.off()
+            self._look()
 
     def off(self) -> None:
         self._call("power off", self._api.toggle_DUT_power, "OFF")
@@ -317,17 +323,23 @@ class Ppk2:
             amperes = [each * 1e-6 for each in microamperes]
             self._trace.add(amperes)
             with self._news:
-                self._recent = (self._recent + amperes)[-MEASURE_SAMPLES:]
+                held = self._recent + amperes
+                self._recent = held[-MEASURE_SAMPLES:]
                 self._decoded += len(amperes)
-                recent = self._recent[-GUARD_SAMPLES:]
                 self._news.notify_all()
-            self._guard(recent)
+            self._guard(held)
 
-    def _guard(self, recent: list[float]) -> None:
-        if self._tripped or len(recent) < GUARD_SAMPLES:
+    def _guard(self, held: list[float]) -> None:
+        """Hold every 10 ms of `held` against the limit, not the last only: a late host decodes many at once."""
+        if self._tripped:
             return
-        mean = sum(recent) / len(recent)
-        if mean > self._limits.max_amperes:
+        sums = list(accumulate(held, initial=0.0))
+        means = [
+            (end - begin) / GUARD_SAMPLES for begin, end in zip(sums, sums[GUARD_SAMPLES:], strict=False)
+        ]
+        # What is not a number is not known to be below the limit.
+        mean = next((each for each in means if not each <= self._limits.max_amperes), None)
+        if mean is not None:
             self._tripped = (
                 f"the device took {mean:.3f} A, above the rig's limit of {self._limits.max_amperes:g} A; "
                 "its power was switched off"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
@@ -246,6 +247,36 @@ def test_a_device_that_takes_more_than_the_limit_is_switched_off(tmp_path: Path)
         rows = (tmp_path / "current.csv").read_text().splitlines()
         assert rows[0] == "time_s,min_amperes,mean_amperes,max_amperes"
         assert max(float(row.split(",")[3]) for row in rows[1:]) == pytest.approx(0.2, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    "microamperes",
+    [[1e4] * 4000 + [2e5] * 1500 + [1e4] * 4500, [float("nan")] * 1000],
+    ids=["early in a backlog", "not a number"],
+)
+def test_too_much_is_seen_wherever_it_stands_in_what_is_decoded_at_once(microamperes: list[float]) -> None:
+    with PowerProfiler() as kit:
+        supply = Ppk2(kit.port, max_volts=3.6, max_amperes=0.1)
+        supply._api.get_samples = lambda data: (microamperes, [])
+        supply.set_volts(3.0)
+        with contextlib.suppress(BenchError):  # it may be seen before the call returns
+            supply.on()
+        assert soon(lambda: supply._tripped != "" and not kit.on)
+        supply.close()
+
+
+def test_a_device_switched_off_while_it_is_being_switched_on_stays_off() -> None:
+    with PowerProfiler() as kit:
+        supply = Ppk2(kit.port, max_volts=3.6, max_amperes=0.1)
+
+        def trips() -> None:
+            supply._tripped = "the device took too much"
+
+        supply._sample = trips  # type: ignore[method-assign]
+        with pytest.raises(BenchError, match="the device took too much"):
+            supply.on()
+        assert soon(lambda: not kit.on)
+        supply.close()
 
 
 def test_a_relay_that_is_pulled_out() -> None:
