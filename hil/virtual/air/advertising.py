@@ -165,7 +165,9 @@ class Advertiser(Component):
                 allowed = not self.filter_policy & 2 or sender in self.radio.accept_list
             if allowed:
                 self.stop()
-                self.radio.connected(PERIPHERAL, sender, LinkData.unpack(message[14:]), packet.end)
+                second = bool(message[0] & pdu.CHANNEL_SELECTION)
+                link = LinkData.unpack(message[14:])
+                self.radio.connected(PERIPHERAL, sender, link, packet.end, second)
 
 
 class Scanner(Component):
@@ -358,11 +360,12 @@ class Initiator(Component):
             packet.end + T_IFS,
         )
         # The central's first packet starts where the transmit window does.
-        self._connecting = self._kernel.at(end, self._connected, sender, link, end)
+        second = bool(message[0] & pdu.CHANNEL_SELECTION)
+        self._connecting = self._kernel.at(end, self._connected, sender, link, end, second)
 
-    def _connected(self, peer: Address, link: LinkData, end: int) -> None:
+    def _connected(self, peer: Address, link: LinkData, end: int, second: bool) -> None:
         self.active = False
-        self.radio.connected(CENTRAL, peer, link, end)
+        self.radio.connected(CENTRAL, peer, link, end, second)
 
 
 def in_scan_window(elapsed: int, interval: int, window: int, channel: int) -> bool:

@@ -226,16 +226,20 @@ class Controller(Component):
         """Whether there is a connection to this address already."""
         return any(link.peer == peer for link in self._connections.values())
 
-    def connected(self, role: int, peer: Address, link: LinkData, connect_end: int) -> None:
-        """A CONNECT_IND was sent or accepted; it ended at tick `connect_end`."""
+    def connected(self, role: int, peer: Address, link: LinkData, connect_end: int, second: bool) -> None:
+        """A CONNECT_IND was sent or accepted; it ended at tick `connect_end`.
+
+        `second` says that the peer supports channel selection algorithm #2, as this controller does.
+        """
         if not valid_link(link) or len(self._connections) >= MAX_CONNECTIONS:
             return
         handle = FIRST_HANDLE
         while handle in self._connections:
             handle += 1
-        connection = Connection(self, handle, role, peer, link, first_anchor(link, connect_end))
+        connection = Connection(self, handle, role, peer, link, first_anchor(link, connect_end), second)
         self._connections[handle] = connection
         self.events.connection(connection)
+        self.events.channel_selection(handle, second)
 
     def connection_closed(self, link: Connection, reason: int | None) -> None:
         """A connection has closed itself."""

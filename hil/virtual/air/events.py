@@ -48,6 +48,7 @@ LE_REMOTE_CONNECTION_PARAMETER_REQUEST = 0x06
 LE_DATA_LENGTH_CHANGE = 0x07
 LE_ENHANCED_CONNECTION_COMPLETE = 0x0A
 LE_PHY_UPDATE_COMPLETE = 0x0C
+LE_CHANNEL_SELECTION_ALGORITHM = 0x14
 DEFAULT_LE_EVENT_MASK = 0x1F
 
 
@@ -122,6 +123,10 @@ class Events(Component):
     def connection_failed(self, status: int, role: int, peer: Address) -> None:
         """No connection came of it: cancelled, or directed advertising timed out."""
         self._connection(status, 0, role, peer, bytes(7))
+
+    def channel_selection(self, handle: int, second: bool) -> None:
+        """Which channel selection algorithm a new connection uses (7.7.65.20)."""
+        self._le(LE_CHANNEL_SELECTION_ALGORITHM, struct.pack("<HB", handle, second))
 
     def _connection(self, status: int, handle: int, role: int, peer: Address, parameters: bytes) -> None:
         head = struct.pack("<BHBB", status, handle, role, peer.kind) + peer.octets

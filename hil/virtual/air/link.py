@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from hil.airtime import T_IFS_US, octets_within
 from hil.virtual.air import errors
-from hil.virtual.air.channels import HopSequence
+from hil.virtual.air.channels import HopSequence, PseudoRandomSequence
 from hil.virtual.air.component import Component
 from hil.virtual.air.data_length import Limits, phy_of
 from hil.virtual.air.encryption import Session
@@ -60,6 +60,7 @@ class Connection(Component):
         peer: Address,
         link: LinkData,
         first_anchor: int,
+        second_algorithm: bool,
     ) -> None:
         self.radio = controller
         self._kernel = controller.kernel
@@ -68,7 +69,11 @@ class Connection(Component):
         self.role = role
         self.peer = peer
         self.access_address = link.access_address
-        self.hops = HopSequence(link.hop, link.channel_map)
+        self.hops: HopSequence | PseudoRandomSequence = (
+            PseudoRandomSequence(link.access_address, link.channel_map)
+            if second_algorithm
+            else HopSequence(link.hop, link.channel_map)
+        )
         self.interval_units = link.interval
         self.interval = link.interval * TICKS_PER_INTERVAL_UNIT
         self.latency = link.latency

@@ -7,11 +7,13 @@ connections: a link layer of another kind can join by `listen` and `transmit` al
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import ClassVar, Protocol
 
 from hil.airtime import Phy, packet_us
 from hil.virtual.air.component import Component
+from hil.virtual.air.disturbance import Bursts, reception
+from hil.virtual.air.disturbance import probability as checked
 from hil.virtual.kernel import TICKS_PER_US, Kernel
 
 PHY_1M = 1
@@ -24,6 +26,9 @@ CODING_S8 = 8
 
 SENSITIVITY_DBM = {PHY_1M: -95, PHY_2M: -92, PHY_CODED: -103}
 """Weakest packet heard: nRF52840 product specification, RADIO receiver sensitivity (coded at S=8)."""
+
+CLEAR_MARGIN_DB = 10
+"""So far above the sensitivity no bit is wrong any more."""
 
 TX_POWER_DBM = 0
 DESK_PATH_LOSS_DB = 50
@@ -109,6 +114,7 @@ class Path:
     def __init__(self) -> None:
         self.loss = 0.0
         self.crc_share = 0.0
+        self.bursts: Bursts | None = None
 
 
 class Medium(Component):
@@ -122,6 +128,7 @@ class Medium(Component):
         self._listeners: dict[int, list[Listener]] = {}
         self._paths: dict[tuple[str, str], Path] = {}
         self._attenuation: dict[str, float] = {}
+        self._interference: dict[int, float] = {}  # by channel index
         self._away: set[str] = set()
         self._on_air: dict[int, int] = {}  # by access address, the tick its last packet ends at
         self.packets = 0
@@ -140,16 +147,32 @@ class Medium(Component):
         `crc_share` of the lost ones are heard with a bad CRC, the others are not heard at all. Both are
         from 0 to 1; ValueError if not.
         """
-        for value in (probability, crc_share):
-            if not 0.0 <= value <= 1.0:
-                raise ValueError(f"a probability is from 0 to 1, not {value}")
         pairs = [(a.name, b.name)] if one_way else [(a.name, b.name), (b.name, a.name)]
         for pair in pairs:
             path = self._paths.setdefault(pair, Path())
-            path.loss, path.crc_share = probability, crc_share
+            path.loss, path.crc_share = checked(probability), checked(crc_share)
+
+    def set_bursts(self, a: Radio, b: Radio, begin: float, end: float, loss: float = 1.0) -> None:
+        """Lose packets between two radios in bursts, each direction by itself (see `Bursts`); `begin` 0 ends it."""
+        for pair in ((a.name, b.name), (b.name, a.name)):
+            path = self._paths.setdefault(pair, Path())
+            path.bursts = Bursts(begin, end, loss) if begin else None
+
+    def set_interference(self, channels: Iterable[int], probability: float) -> None:
+        """Garble each packet on these channel indices (0 to 39) with `probability`; all other channels are clear.
+
+        Half of what is garbled is heard with a bad CRC, the rest not at all. ValueError for a value out of range.
+        """
+        disturbed = {channel: checked(probability) for channel in channels}
+        if not all(0 <= channel < 40 for channel in disturbed):
+            raise ValueError(f"a channel index is from 0 to 39, not one of {sorted(disturbed)}")
+        self._interference = disturbed if probability else {}
 
     def set_attenuation(self, radio: Radio, decibels: float) -> None:
-        """Weaken everything the radio sends and hears by `decibels` (0 or more; ValueError if less)."""
+        """Weaken everything the radio sends and hears by `decibels` (0 or more; ValueError if less).
+
+        Near the receiver's sensitivity packets get lost (see `disturbance.reception`).
+        """
         if decibels < 0:
             raise ValueError(f"attenuation is 0 dB or more, not {decibels}")
         self._attenuation[radio.name] = decibels
@@ -219,15 +242,26 @@ class Medium(Component):
         if self._away and (sender in self._away or receiver in self._away):
             return
         rssi = TX_POWER_DBM - DESK_PATH_LOSS_DB
+        crc_ok = True
         if self._attenuation:
             rssi -= round(self._attenuation.get(sender, 0.0) + self._attenuation.get(receiver, 0.0))
-            if rssi < SENSITIVITY_DBM[packet.phy]:
+            margin = rssi - SENSITIVITY_DBM[packet.phy]
+            received = reception(margin, len(packet.pdu), self._random) if margin < CLEAR_MARGIN_DB else True
+            if received is None:
                 return
-        crc_ok = True
+            crc_ok = received
         path = self._paths.get((sender, receiver)) if self._paths else None
-        if path is not None and path.loss and self._random.random() < path.loss:
-            if not path.crc_share or self._random.random() >= path.crc_share:
+        if path is not None:
+            if path.loss and self._random.random() < path.loss:
+                if not path.crc_share or self._random.random() >= path.crc_share:
+                    return
+                crc_ok = False
+            if path.bursts is not None and path.bursts.lose(self._random):
+                return
+        if self._interference and self._random.random() < self._interference.get(packet.channel, 0.0):
+            if self._random.random() < 0.5:
                 return
             crc_ok = False
+        if not crc_ok:
             self._garbled = packet
         listener.heard(packet, rssi, crc_ok)

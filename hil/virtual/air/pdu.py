@@ -17,6 +17,10 @@ SCAN_RSP = 4
 CONNECT_IND = 5
 ADV_SCAN_IND = 6
 
+CHANNEL_SELECTION = 0x20
+"""ChSel, in the header of those that lead to a connection: the sender supports algorithm #2 (2.3.1, 2.3.3)."""
+_WITH_CHANNEL_SELECTION = frozenset({ADV_IND, ADV_DIRECT_IND, CONNECT_IND})
+
 # LLID of data channel PDUs (2.4, table 2.6)
 LLID_CONTINUATION = 1
 LLID_START = 2
@@ -93,8 +97,9 @@ class Address:
 
 
 def advertising_pdu(pdu_type: int, sender: Address, payload: bytes, receiver: Address | None = None) -> bytes:
-    """An advertising channel PDU: header with TxAdd and RxAdd, then the payload."""
-    header = pdu_type | sender.kind << 6 | (receiver.kind << 7 if receiver is not None else 0)
+    """An advertising channel PDU: header with ChSel, TxAdd and RxAdd, then the payload."""
+    choice = CHANNEL_SELECTION if pdu_type in _WITH_CHANNEL_SELECTION else 0
+    header = pdu_type | choice | sender.kind << 6 | (receiver.kind << 7 if receiver is not None else 0)
     return bytes((header, len(payload))) + payload
 
 
