@@ -113,7 +113,8 @@ def _explain(document: Document, model: type[BaseModel], detail: ErrorDetails) -
 def _said(document: Document, place: Place, text: str) -> str:
     """The text without what came out of the environment."""
     for filled in document.filled.values():
-        if len(filled.value) >= SECRET:
+        # A default stands in the file, and in `written`, where it would be replaced by what it is a part of.
+        if len(filled.value) >= SECRET and filled.value not in filled.written:
             text = text.replace(filled.value, filled.written)
     return text
 

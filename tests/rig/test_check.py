@@ -10,6 +10,7 @@ import pytest
 from bleak.backends.device import BLEDevice
 
 from hil.ble.central import Central, Seen
+from hil.errors import BenchError
 from hil.rig import files
 from hil.rig.check import Finding, check
 from hil.rig.check.remedy import with_remedy
@@ -128,6 +129,29 @@ def test_a_bench_that_is_gone_is_told_by_its_instrument(tmp_path: Path) -> None:
     # One that is missing keeps none of the others from being tried.
     assert {each.instrument for each in found if each.outcome == "failed"} >= {"supply", "console", "central"}
     assert by_step(found)["probe: identity"].text == "needs supply: voltage"
+
+
+def test_an_adapter_of_the_system_is_used_before_it_is_said_to_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "rig.toml"
+    path.write_text(
+        'include = ["hil:common/zephyr-nrf52840dk.toml"]\nschema = 1\nname = "desk"\nbench = "real"\n'
+        '[central]\ndriver = "os"\nadapter = "hci7"\n',
+        encoding="utf-8",
+    )
+
+    async def gone(*_: object) -> list[Seen]:
+        raise BenchError("central hci7: no such adapter")
+
+    async def there(*_: object) -> list[Seen]:
+        return []
+
+    for scan, outcome, text in ((gone, "failed", "no such adapter"), (there, "ok", "hci7 answers")):
+        monkeypatch.setattr(Central, "scan", scan)
+        found = by_step(check(files.load(str(path)), cuts=1))["central: adapter"]
+        assert found.outcome == outcome
+        assert text in found.text
 
 
 def test_the_command_tells_and_the_record_is_kept(

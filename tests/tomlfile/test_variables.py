@@ -124,6 +124,7 @@ def test_a_default_takes_the_type_too(tmp_path: Path) -> None:
         ('baud = "115200"', 'f.toml:2: part.baud: expected a whole number, got "115200"'),
         ('baud = "${NONE:--1}"', 'f.toml:2: part.baud: expected a number of at least 0, got "${NONE:--1}"'),
         ('choice = "${BAUD}"', "f.toml:2: part.choice: expected one of 'a' or 'b', got \"${BAUD}\""),
+        ('baud = "${NONE:-fast}"', 'f.toml:2: part.baud: expected a whole number, got "${NONE:-fast}"'),
         ('volts = "${NONE:-nan}"', "f.toml:2: part.volts: expected"),
     ],
 )

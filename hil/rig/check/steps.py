@@ -26,6 +26,8 @@ SETTLE_S = 0.2
 OFF_S = 1.0
 FIND_S = 15.0
 SCAN_S = 3.0
+ADAPTER_S = 0.5
+"""How long the system's adapter has to listen to show that it can, s."""
 
 
 @dataclass(frozen=True)
@@ -211,6 +213,9 @@ def _answers(rig: Rig) -> Said:
 
 def _central(rig: Rig) -> Said:
     controls = rig.central.controls_link
+    if not controls:
+        # Opening the system's adapter asks nothing of it: only its use tells whether it is there, on and allowed.
+        rig.run(rig.central.scan(ADAPTER_S))
     table = rig.file.central
     where = (table.transport or table.adapter or "the default adapter") if table is not None else ""
     return Said(f"{where} answers; PHY, data length and interval {'can' if controls else 'cannot'} be set")
