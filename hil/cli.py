@@ -13,7 +13,19 @@ from uuid import UUID
 import typer
 
 from hil import __version__
-from hil.commands import cases, evidence, gate, history, replay, report, rigs, sweep, throughput, verify
+from hil.commands import (
+    cases,
+    evidence,
+    gate,
+    history,
+    profiles,
+    replay,
+    report,
+    rigs,
+    sweep,
+    throughput,
+    verify,
+)
 from hil.errors import BenchError, HilError, InputError
 
 INTERRUPTED = 130
@@ -44,6 +56,7 @@ evidence.register(app)
 verify.register(app)
 report.register(app)
 replay.register(app)
+profiles.register(app)
 rigs.register(app)
 sweep.register(app)
 throughput.register(app)
