@@ -262,9 +262,13 @@ class ScpiSupply:
         if taken > limit:
             for command in self._profile.commands.off:
                 self._write(command, check=False)
-            raise BenchError(
-                f"{told}, above the rig's limit of {limit:g} {unit}; its output was switched off"
+            # An instrument that does not set what it is told may not switch off either.
+            done = (
+                f"its output stays on after {self._off_words()}; switch it off by hand"
+                if self._output()
+                else "its output was switched off"
             )
+            raise BenchError(f"{told}, above the rig's limit of {limit:g} {unit}; {done}")
         if abs(taken - sent) > COARSE:
             raise BenchError(told)
 

@@ -192,6 +192,22 @@ def test_a_voltage_that_reads_back_above_the_limit_switches_off() -> None:
         assert soon(lambda: not wire.model.outputs[0].on)
 
 
+def test_an_output_that_stays_on_is_not_said_to_be_off() -> None:
+    with (
+        wired(MODELS["rigol-dp800"][0](), serial=True) as wire,
+        opened("rigol-dp800", wire, Time()) as supply,
+    ):
+        supply.set_volts(3.0)
+        supply.on()
+        lies = {":SOUR1:VOLT?": b"3.7\n", ":OUTP CH1,OFF": b""}
+        wire.manners = lambda message: lies.get(message, wire.PROPER)
+        with pytest.raises(
+            BenchError, match=r"its output stays on after ':OUTP CH1,OFF'; switch it off by hand"
+        ):
+            supply.set_volts(3.0)
+        assert wire.model.outputs[0].on
+
+
 def test_a_kit_is_never_asked_below_what_it_can_give(tmp_path: Path) -> None:
     """ppk2-api takes 0.8 V for anything less: it may be more than the rig allows."""
     with PowerProfiler() as kit:
