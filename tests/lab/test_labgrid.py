@@ -39,6 +39,10 @@ def test_power(rig, blank_dut):
     blank_dut.power_on()
     rig.console.wait_for("boot", 30.0)
 """
+HOLD = """    import pathlib, time
+    pathlib.Path("begun").touch()
+    time.sleep(600)
+"""
 
 
 @pytest.fixture(scope="session")
@@ -222,33 +226,54 @@ def test_a_coordinator_that_starts_again_in_mid_run(tmp_path: Path, lab: Laborat
     assert (lab.holders(), lab.reservations()) == ({}, "")
 
 
+def exported_kit(served: Served, tmp_path: Path, lab: Laboratory) -> str:
+    """Offer all instruments of a kit as a place; returns a rig file that has no address of them."""
+    central, spare = (each for _, each in sorted(served["controllers"].items()))
+
+    def at(endpoint: str) -> dict[str, object]:
+        host, _, port = endpoint.removeprefix("tcp-client:").removeprefix("socket://").rpartition(":")
+        return {"host": host.rpartition(":")[2], "port": int(port)}
+
+    lab.export(
+        "one",
+        {
+            "swd": {"cls": "HilProbe", **at(served["swd"])},
+            "power": {"cls": "HilSupply", "resource": served["supply"], "max_volts": 60},
+            "ble": {"cls": "HilBleAdapter", **at(central)},
+            "spare": {"cls": "HilSpareBleAdapter", **at(spare)},
+            "uart": {"cls": "NetworkSerialPort", "protocol": "raw", **at(served["console"])},
+        },
+    )
+    lab.place("one", "one", board="none")
+    rig = rig_file(served, tmp_path / "full.toml").read_text()
+    for name in ("swd", "supply", "console"):
+        rig = rig.replace(f'"{served[name]}"', '"unset"')
+    return rig.replace(f'"{central}"', '"unset"').replace(f'"{spare}"', '"unset2"')
+
+
 def test_a_kit_that_is_reached_through_the_lab(tmp_path: Path, lab: Laboratory, labgrid: Path) -> None:
     (tmp_path / "serve").mkdir()
     with Served(tmp_path / "serve", "--bundled", "--console-port", "0") as served:
-        central, spare = (each for _, each in sorted(served["controllers"].items()))
-
-        def at(endpoint: str) -> dict[str, object]:
-            host, _, port = endpoint.removeprefix("tcp-client:").removeprefix("socket://").rpartition(":")
-            return {"host": host.rpartition(":")[2], "port": int(port)}
-
-        lab.export(
-            "one",
-            {
-                "swd": {"cls": "HilProbe", **at(served["swd"])},
-                "power": {"cls": "HilSupply", "resource": served["supply"], "max_volts": 60},
-                "ble": {"cls": "HilBleAdapter", **at(central)},
-                "spare": {"cls": "HilSpareBleAdapter", **at(spare)},
-                "uart": {"cls": "NetworkSerialPort", "protocol": "raw", **at(served["console"])},
-            },
-        )
-        lab.place("one", "one", board="none")
-        rig = rig_file(served, tmp_path / "full.toml").read_text()
-        for name in ("swd", "supply", "console"):
-            rig = rig.replace(f'"{served[name]}"', '"unset"')
-        rig = rig.replace(f'"{central}"', '"unset"').replace(f'"{spare}"', '"unset2"')
-        job = Job(tmp_path / "job", lab, labgrid, POWER, rig=rig)
+        job = Job(tmp_path / "job", lab, labgrid, POWER, rig=exported_kit(served, tmp_path, lab))
         code, said = job.ended()
         assert code == 0, said
         record = (Path(job.folder) / said.splitlines()[-1] / "rig.json").read_text()
         assert served["supply"] in record and '"max_volts": 3.6' in record
+    assert (lab.holders(), lab.reservations()) == ({}, "")
+
+
+def test_the_kit_of_a_run_that_was_killed_is_the_next_one_s_with_all_its_instruments(
+    tmp_path: Path, lab: Laboratory, labgrid: Path
+) -> None:
+    (tmp_path / "serve").mkdir()
+    with Served(tmp_path / "serve", "--bundled", "--console-port", "0") as served:
+        rig = exported_kit(served, tmp_path, lab)
+        killed = Job(tmp_path / "killed", lab, labgrid, POWER + HOLD, rig=rig)
+        killed.begun()
+        killed.process.kill()
+        killed.process.wait(PATIENCE_S)
+        job = Job(tmp_path / "next", lab, labgrid, POWER, rig=rig)
+        code, said = job.ended()
+        assert code == 0, said
+        assert "released one, which a run that was killed had" in said
     assert (lab.holders(), lab.reservations()) == ({}, "")
