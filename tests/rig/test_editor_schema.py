@@ -15,7 +15,9 @@ from hil import bundled
 from hil.rig import editor_schema
 
 PATH = bundled.rigs() / "rig.schema.json"
-FILES = sorted(bundled.rigs().rglob("*.toml"))
+HOSTS = bundled.rigs() / "profiles"
+"""Host profiles are no rig files (tests/hosts)."""
+FILES = sorted(path for path in bundled.rigs().rglob("*.toml") if HOSTS not in path.parents)
 VIRTUAL = (bundled.rigs() / "virtual.toml").read_text(encoding="utf-8")
 
 

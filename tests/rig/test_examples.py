@@ -14,7 +14,9 @@ from hil.errors import InputError
 from hil.rig import files
 from hil.tomlfile import compose
 
-FILES = sorted(bundled.rigs().rglob("*.toml"))
+HOSTS = bundled.rigs() / "profiles"
+"""Host profiles are no rig files (tests/hosts)."""
+FILES = sorted(path for path in bundled.rigs().rglob("*.toml") if HOSTS not in path.parents)
 EXAMPLES = {"nrf52840dk-ppk2", "jlink-rigol-bluez", "two-chip-hci", "zephyr-mcuboot"}
 
 
