@@ -279,10 +279,17 @@ class ScpiSupply:
             return
         begun = self._clock()
         while True:
-            if abs(self.measure_volts() - self._volts) <= self._profile.settle_volts:
+            measured = self.measure_volts()
+            if abs(measured - self._volts) <= self._profile.settle_volts:
                 return
             before = self._clock()
             if before - begun >= patience:
+                if measured > self._limits.max_volts + self._profile.protect_margin:
+                    self.off()
+                    raise BenchError(
+                        f"supply {self._instrument.name}: {self._volts:g} V was set and {measured:g} V stands at the "
+                        f"terminals, above the rig's limit of {self._limits.max_volts:g} V; its output was switched off"
+                    )
                 return  # a current limit at work, or a slow discharge: both may be wanted
             self._sleep(_POLL_S)
             if self._clock() <= before:

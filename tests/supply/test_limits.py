@@ -192,6 +192,20 @@ def test_a_voltage_that_reads_back_above_the_limit_switches_off() -> None:
         assert soon(lambda: not wire.model.outputs[0].on)
 
 
+def test_terminals_above_the_limit_switch_off() -> None:
+    with (
+        wired(MODELS["rigol-dp800"][0](), serial=True) as wire,
+        opened("rigol-dp800", wire, Time()) as supply,
+    ):
+        supply.set_volts(3.0)
+        wire.manners = lambda message: b"5.2\n" if message.startswith(":MEAS:VOLT") else wire.PROPER
+        with pytest.raises(
+            BenchError, match=r"3 V was set and 5\.2 V stands at the terminals, above the rig's"
+        ):
+            supply.on()
+        assert soon(lambda: not wire.model.outputs[0].on)
+
+
 def test_an_output_that_stays_on_is_not_said_to_be_off() -> None:
     with (
         wired(MODELS["rigol-dp800"][0](), serial=True) as wire,
