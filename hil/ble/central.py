@@ -191,7 +191,7 @@ class Central:
             for key, value in (("name", name), ("address", address), ("service", service))
             if value
         )
-        told = ", ".join(f"{found} {called}".strip() for found, called in sorted(others.items()))
+        told = ", ".join(f"{found} {_printable(called)}".strip() for found, called in sorted(others.items()))
         raise DeviceError(
             f"no device with {what or 'any name'} seen advertising in {timeout_s:g} s; seen: {told or 'none at all'}"
         )
@@ -340,3 +340,8 @@ async def _link_of(client: BleakClient) -> Link:
     if hasattr(backend, "_acquire_mtu"):
         await backend._acquire_mtu()
     return UnknownLink(client.mtu_size if client.mtu_size > 23 else None)
+
+
+def _printable(name: str) -> str:
+    """A name from the air as it can stand in a line: without line ends and what commands a terminal."""
+    return "".join(each if each.isprintable() else "\ufffd" for each in name)

@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from bleak.exc import BleakError
@@ -273,3 +274,21 @@ def test_an_adapter_that_is_pulled_out_is_the_benchs(tmp_path: Path) -> None:
     on_the_virtual_air(case)
     with contextlib.suppress(AssertionError, ProcessLookupError), Served(tmp_path) as running:
         over_tcp(running, case)
+
+
+def test_a_name_from_the_air_cannot_command_the_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Scanner:
+        async def __aenter__(self) -> Scanner:
+            return self
+
+        async def __aexit__(self, *raised: object) -> None: ...
+
+        async def advertisement_data(self) -> AsyncIterator[tuple[object, object]]:
+            yield SimpleNamespace(address=ADDRESS), SimpleNamespace(local_name="\x1b[2Jkit\n\u202eall passed")
+
+    monkeypatch.setattr(Central, "_scanner", lambda *_: Scanner())
+    with pytest.raises(DeviceError) as told:
+        asyncio.run(Central(None).find(name="dut", timeout_s=1.0))
+    assert "kit" in str(told.value) and str(told.value).isprintable()
