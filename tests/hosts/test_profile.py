@@ -36,7 +36,7 @@ def test_the_page_is_in_step_with_the_data() -> None:
 def test_an_assumed_figure_is_marked_and_a_sourced_one_leads_to_its_page() -> None:
     text = page.markdown()
     assert "| `att_mtu` | 185 | assumed |" in text
-    assert "| `att_mtu` | 185 | [from iOS 10 on the ATT MTU is 185](https://github.atvirt.com/" in text
+    assert "| `att_mtu` | 185 | [from iOS 10 on the ATT MTU is 185](https://github.com/" in text
 
 
 @pytest.mark.parametrize(

@@ -32,10 +32,12 @@ def test_a_bootloader_that_forgets_its_swap_is_caught_and_the_point_can_be_repea
     rig = files.load("virtual")
     product = bundled_product(rig.device, defect="swap_resume")
     chosen = bundled.scenario("upgrade", product)
-    found = run.sweep(rig, chosen, most_cuts=1, enough=1, check=0.0, budget_s=300.0)
-    assert found["violations_found"] >= 1
-    assert found["violations"][0]["invariant"] == "starts"
-    path = replay.path_of(found, 1)
+    found = run.sweep(rig, chosen, most_cuts=1, enough=12, check=0.0, budget_s=300.0)
+    # A cut before the first page is swapped leaves the former image running and the update forgotten; a later one
+    # leaves nothing that runs. Which comes first depends on the length of the images.
+    broken = [each["invariant"] for each in found["violations"]]
+    assert set(broken) == {"asked", "starts"}
+    path = replay.path_of(found, broken.index("starts") + 1)
     assert len(path) == 1
     steps = list(replay.replay(rig, chosen, path, 0))
     assert len(steps) == 2

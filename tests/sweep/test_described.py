@@ -70,12 +70,12 @@ def test_a_defect_in_it_is_found_without_its_source(tmp_path: Path) -> None:
         rig,
         scenarios.of(rig, "upgrade"),
         most_cuts=1,
-        enough=1,
+        enough=12,
         check=0.0,
         budget_s=300.0,
         remember_crypto=True,
     )
-    assert found["violations"][0]["invariant"] == "starts"
+    assert "starts" in {each["invariant"] for each in found["violations"]}
     assert found["violations"][0]["path"][0]["symbol"]
 
 
