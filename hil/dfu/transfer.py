@@ -168,7 +168,7 @@ class Upload:
             if offset == sent:
                 self.confirmed = offset
             else:
-                await self._follow(offset)
+                await self._drop_ahead(offset)
             self._report()
             return self.confirmed
         # The end of what was sent means that the device took it: it begins at 0.
@@ -322,6 +322,16 @@ class Upload:
             except (SmpTimeout, MgmtBusy, MgmtNoMemory):
                 continue
         self._move_to(offset)
+
+    async def _drop_ahead(self, offset: int) -> None:
+        """Drain what was sent ahead of the answer to the first request, which named `offset`.
+
+        Only that answer is about the whole upload: a device that has it complete begins none, and answers 0 to the
+        rest. Where it took one of them after all, its offset is the higher one.
+        """
+        named = offset
+        await self._follow(offset)
+        self._move_to(max(named, self.confirmed))
 
     def _move_to(self, offset: int) -> None:
         if offset > self.confirmed:

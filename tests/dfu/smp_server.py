@@ -42,6 +42,8 @@ class SmpServer:
         self.received = bytearray()
         self.upload_length = 0
         self.upload_sha = b""
+        self.forgets_complete = False
+        """Once an upload is complete none is under way, and requests of none are answered with offset 0."""
         self.slots: list[dict[str, Any]] = []
         self.fail: Callable[[int, int, dict[str, Any]], dict[str, Any] | None] = lambda *_: None
         """Return an answer to give instead of carrying a request out."""
@@ -152,7 +154,8 @@ class SmpServer:
         elif set(payload) != {"off", "data"}:
             self.violations.append(f"fields {sorted(payload)} at offset {offset}")
         if offset != len(self.received):
-            return {"off": len(self.received)}
+            over = self.forgets_complete and len(self.received) == self.upload_length
+            return {"off": 0 if over else len(self.received)}
         if offset + len(data) > self.upload_length:
             return {"err": {"group": 1, "rc": 31}}
         self.received += data

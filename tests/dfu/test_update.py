@@ -102,7 +102,11 @@ def test_a_device_that_forgot_starts_afresh(update: Update, server: SmpServer, i
     assert outcome.resent_bytes >= 20_000 - 32
 
 
-def test_an_image_that_is_there_costs_one_window(update: Update, server: SmpServer, image: Image) -> None:
+@pytest.mark.parametrize("forgets_complete", [False, True])
+def test_an_image_that_is_there_costs_one_window(
+    update: Update, server: SmpServer, image: Image, forgets_complete: bool
+) -> None:
+    server.forgets_complete = forgets_complete
     update.start(image).run()
     before = len(uploads(server))
     transfer = update.start(image)
