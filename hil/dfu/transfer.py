@@ -22,7 +22,7 @@ from typing import Any
 from smp.image_management import ImageUploadWriteRequest, ImageUploadWriteResponse
 
 from hil.dfu.chunks import first_capacity, later_capacity
-from hil.dfu.errors import MgmtBusy, MgmtNoMemory, SmpTimeout, TransferError
+from hil.dfu.errors import MgmtBusy, MgmtNoMemory, SmpResultError, SmpTimeout, TransferError
 from hil.dfu.image import UpdateImage
 from hil.dfu.parameters import Parameters
 from hil.dfu.smp_client import Answer, SmpClient
@@ -327,11 +327,15 @@ class Upload:
         """Drain what was sent ahead of the answer to the first request, which named `offset`.
 
         Only that answer is about the whole upload: a device that has it complete begins none, and answers 0 to the
-        rest. Where it took one of them after all, its offset is the higher one.
+        rest, or refuses them. Where it took one of them after all, its offset is the higher one.
         """
-        named = offset
-        await self._follow(offset)
-        self._move_to(max(named, self.confirmed))
+        while self._in_flight:
+            _, answer = self._in_flight.popleft()
+            try:
+                offset = max(offset, self._offset_of(await answer.result(CHUNK_TIMEOUT_S)))
+            except (SmpTimeout, SmpResultError):
+                continue
+        self._move_to(offset)
 
     def _move_to(self, offset: int) -> None:
         if offset > self.confirmed:
