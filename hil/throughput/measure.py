@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from hil.ble.cell import Cell, Stage, negotiated
@@ -10,7 +12,7 @@ from hil.ble.sink import Pour, Sink, pour
 from hil.ble.uuids import SINK_SERVICE
 from hil.dfu.reach import BleReach, LinkSettings
 from hil.dfu.update import Update
-from hil.errors import BenchError, DeviceError, InputError
+from hil.errors import BenchError, DeviceError
 from hil.image.sign import SignedImage
 from hil.rig.device import Device
 from hil.rig.rig import Rig
@@ -62,17 +64,13 @@ class Bench:
 
         Raises NotPossible with the reason where the cell cannot be on this rig, DeviceError where it fails.
         """
-        try:
-            if column == "dfu":
-                return self._upload(setting)
-            central = self._rig.central
-            if column == "link" and self._sink is None:
-                self._sink = Sink(self._rig.spare)
-                self._rig.run(self._sink.start())
-            return self._rig.run(self._pour(central, setting, column))
-        except (ValueError, InputError) as error:
-            # A PDU that does not fit the interval, a message without room for data.
-            raise NotPossible(str(error)) from error
+        if column == "dfu":
+            return self._upload(setting)
+        central = self._rig.central
+        if column == "link" and self._sink is None:
+            self._sink = Sink(self._rig.spare)
+            self._rig.run(self._sink.start())
+        return self._rig.run(self._pour(central, setting, column))
 
     async def _pour(self, central: Central, setting: Setting, column: Column) -> Measured:
         if column == "link":
@@ -87,11 +85,12 @@ class Bench:
                 await _pair(connection)
             cell = await negotiated(connection, _acl_octets(central), coding=_coding(setting))
             octets = max(1, self._matrix.payload_bytes // cell.value_octets) * cell.value_octets
-            stages = (
-                link_stages(cell, octets, response=setting.response)
-                if column == "link"
-                else device_stages(cell, octets, self._rig.file.device, response=setting.response)
-            )
+            with _possible():
+                stages = (
+                    link_stages(cell, octets, response=setting.response)
+                    if column == "link"
+                    else device_stages(cell, octets, self._rig.file.device, response=setting.response)
+                )
             poured = await pour(connection, octets, response=setting.response)
         finally:
             await connection.disconnect()
@@ -129,14 +128,15 @@ class Bench:
             parameters = self._rig.run(update.session.parameters())
             limit = min(parameters.buf_size if parameters else 256, setting.message or 65_535)
             message = self._rig.run(_message_size(update, limit))
-            stages = upload_stages(
-                cell,
-                len(image.data),
-                self._rig.file.device,
-                message_octets=message,
-                window=outcome.window,
-                erased=self._matrix.erased_ahead,
-            )
+            with _possible():
+                stages = upload_stages(
+                    cell,
+                    len(image.data),
+                    self._rig.file.device,
+                    message_octets=message,
+                    window=outcome.window,
+                    erased=self._matrix.erased_ahead,
+                )
         finally:
             update.close()
         return Measured(cell, len(image.data), outcome.duration_s, tuple(stages), outcome.window, message)
@@ -150,6 +150,17 @@ class Bench:
     async def _cell(self, reach: BleReach, setting: Setting) -> Cell:
         assert reach.connection is not None
         return await negotiated(reach.connection, _acl_octets(self._rig.central), coding=_coding(setting))
+
+
+@contextmanager
+def _possible() -> Iterator[None]:
+    """The closed forms refuse a cell that cannot be, such as a PDU that does not fit the interval; no other ValueError
+    is taken for that.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise NotPossible(str(error)) from error
 
 
 async def _pair(connection: Connection) -> None:

@@ -93,7 +93,7 @@ def _drain(lines: Any, watch: Watch, *, last: bool = False) -> None:
     """Tell of what has come. The queue's own thread may be behind when the last process has ended."""
     while True:
         try:
-            place, line = lines.get(timeout=0.2 if last else 0.0) if last else lines.get_nowait()
+            place, line = lines.get(timeout=0.2) if last else lines.get_nowait()
         except Empty:
             return
         watch(place, line)
